@@ -1,0 +1,148 @@
+"""The network: one convolutional trunk, two heads that answer "who is active when" and "what does each of them sound like".
+
+    features [N,300,80] --(minus each bin's mean over the window)--> stem: convolution, stride 2 -> 150 frames of 20 ms
+      -> four residual blocks of two dilated convolutions (they see about 0.45 s to either side)
+      |-> activity: two layers of self-attention over the 150 frames. A frame alone cannot say whether its voice was heard
+      |   before in the window; comparing frames is what attention does. -> 7 powerset classes, log-probabilities.
+      '-> voices: the frames where exactly one local speaker talks, weighted by a learned attention, give a mean and a
+          standard deviation for each channel; a linear layer makes them a vector of 128, unit length.
+
+Everything is a plain convolution, matrix product, softmax or layer norm: what an inference engine runs as GEMM.
+Shapes inside are constants but for the batch, so that the exported graph holds no shape arithmetic.
+
+The powerset (Plaquet and Bredin, 2023): instead of three yes/no answers a frame belongs to one of seven classes:
+nobody, one of three, or two of three at once; the order is that of models/README.md.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+FRAMES_IN, BINS = 300, 80      # 10 ms log-mel frames of a 3 s window
+FRAMES = 150                   # 20 ms output frames
+SPEAKERS, VOICE = 3, 128
+CLASSES = [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]
+
+# [7,3]: is speaker k a member of class c / is it the only member?
+MEMBER = torch.tensor([[float(k in c) for k in range(SPEAKERS)] for c in CLASSES])
+ALONE = torch.tensor([[float(c == (k,)) for k in range(SPEAKERS)] for c in CLASSES])
+
+
+def conv(inputs, outputs, width, dilation=1, stride=1):
+    """Convolution that keeps the frame grid, then batch norm (folded into the convolution on export)."""
+    pad = (width - stride) // 2 if stride > 1 else dilation * (width - 1) // 2
+    return nn.Sequential(nn.Conv1d(inputs, outputs, width, stride, pad, dilation, bias=False), nn.BatchNorm1d(outputs))
+
+
+class Block(nn.Module):
+    def __init__(self, channels, dilation):
+        super().__init__()
+        self.first = conv(channels, channels, 3, dilation)
+        self.second = conv(channels, channels, 3, dilation)
+
+    def forward(self, x):
+        return F.relu(x + self.second(F.relu(self.first(x))))
+
+
+class Attention(nn.Module):
+    """A transformer layer with the norms first; written out so that it exports as matrix products and one softmax."""
+
+    def __init__(self, width, heads=4, inner=256, dropout=0.1):
+        super().__init__()
+        self.heads, self.size = heads, width // heads
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
+        self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def split(self, x):
+        return x.reshape(-1, FRAMES, self.heads, self.size).transpose(1, 2)
+
+    def forward(self, x):
+        y = self.norm1(x)
+        q, k, v = self.split(self.query(y)), self.split(self.key(y)), self.split(self.value(y))
+        scores = torch.matmul(q * self.size ** -0.5, k.transpose(2, 3))
+        mixed = torch.matmul(torch.softmax(scores, -1), v).transpose(1, 2).reshape(-1, FRAMES, self.heads * self.size)
+        x = x + self.dropout(self.out(mixed))
+        return x + self.dropout(self.down(F.relu(self.up(self.norm2(x)))))
+
+
+class Pool(nn.Module):
+    """Attentive statistics of chosen frames: mean and deviation of every channel under weights [N,3,150].
+
+    Four groups of channels, each with its own attention. A sigmoid, not a softmax, scores a frame, so that the weights of
+    the caller simply multiply it and nothing overflows. Batch norm without scale stands before the linear layer, which
+    absorbs it on export.
+    """
+
+    HEADS = 4
+
+    def __init__(self, channels, voice):
+        super().__init__()
+        self.size = channels // self.HEADS
+        self.score = nn.Conv1d(channels, self.HEADS, 1)
+        self.norm = nn.BatchNorm1d(2 * channels, affine=False)
+        self.project = nn.Linear(2 * channels, voice)
+
+    def statistics(self, x, weights):
+        """x [N,C,150], weights [N,3,150] -> [N,3,2C]."""
+        attention = torch.sigmoid(self.score(x)).unsqueeze(2) * weights.unsqueeze(1)               # [N,H,3,T]
+        attention = attention / attention.sum(-1, keepdim=True)
+        frames = x.transpose(1, 2).reshape(-1, FRAMES, self.HEADS, self.size).transpose(1, 2)       # [N,H,T,C/H]
+        mean = torch.matmul(attention, frames)
+        deviation = torch.sqrt(F.relu(torch.matmul(attention, frames * frames) - mean * mean) + 1e-4)
+        joined = torch.cat([mean, deviation], -1)                                                   # [N,H,3,2C/H]
+        return joined.transpose(1, 2).reshape(-1, SPEAKERS, 2 * self.HEADS * self.size)
+
+    def vector(self, statistics):
+        """[B,2C] -> [B,128] of unit length. Training calls it for the slots that hold somebody."""
+        return F.normalize(self.project(self.norm(statistics)), dim=-1)
+
+
+class Motet(nn.Module):
+    def __init__(self, channels=256, width=128, pooled=384):
+        super().__init__()
+        self.stem = conv(BINS, channels, 6, stride=2)
+        self.blocks = nn.ModuleList(Block(channels, d) for d in (1, 2, 3, 4))
+        self.narrow = nn.Conv1d(channels, width, 1)
+        self.place = nn.Parameter(torch.randn(1, FRAMES, width) * 0.02)
+        self.layers = nn.ModuleList(Attention(width) for _ in range(2))
+        self.norm = nn.LayerNorm(width)
+        self.classes = nn.Linear(width, len(CLASSES))
+        self.gather = conv(2 * channels, pooled, 1)
+        self.pool = Pool(pooled, VOICE)
+        self.register_buffer("member", MEMBER, persistent=False)
+        self.register_buffer("alone", ALONE, persistent=False)
+
+    def trunk(self, features):
+        """-> frames for the activity head [N,C,150] and for the voices [N,P,150]."""
+        x = (features - features.mean(1, keepdim=True)) * 0.4          # 0.4: speech then varies by about one
+        x = F.relu(self.stem(x.transpose(1, 2)))
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        return x, F.relu(self.gather(torch.cat([outputs[1], outputs[3]], 1)))
+
+    def activity(self, x):
+        y = self.narrow(x).transpose(1, 2) + self.place
+        for layer in self.layers:
+            y = layer(y)
+        return torch.log_softmax(self.classes(self.norm(y)), -1)
+
+    def weights(self, probabilities):
+        """Powerset probabilities [N,150,7] -> how much each frame counts for each speaker's voice [N,3,150].
+
+        Frames of the speaker alone count fully, frames shared with another a thousandth, the rest next to nothing: a
+        speaker never heard alone still gets the best vector that there is, and an empty slot a finite one.
+        """
+        alone = torch.matmul(probabilities, self.alone)
+        member = torch.matmul(probabilities, self.member)
+        return (alone + 1e-3 * member + 1e-6).transpose(1, 2)
+
+    def forward(self, features):
+        x, v = self.trunk(features)
+        activity = self.activity(x)
+        statistics = self.pool.statistics(v, self.weights(activity.exp()))
+        voices = self.pool.project(statistics)                          # export folds pool.norm into pool.project
+        return activity, voices / torch.sqrt((voices * voices).sum(-1, keepdim=True) + 1e-12)
