@@ -1,0 +1,71 @@
+/* The only file that calls malloc. The failure countdown is one relaxed atomic: it costs nothing that can be measured
+ * and lets the out-of-memory sweep reach every path without a special build. */
+#include "core/memory.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Atomic long countdown = -1; /* -1: off; 0: failing */
+
+void mt_memory_fail_at(long n) { atomic_store(&countdown, n < 0 ? -1 : n); }
+
+static bool failing(void)
+{
+    long n = atomic_load_explicit(&countdown, memory_order_relaxed);
+    while (n > 0) {
+        if (atomic_compare_exchange_weak(&countdown, &n, n - 1)) return false;
+    }
+    return n == 0;
+}
+
+void *mt_alloc(size_t bytes) { return failing() ? NULL : malloc(bytes ? bytes : 1); }
+
+void *mt_alloc_zero(size_t count, size_t size) { return failing() ? NULL : calloc(count ? count : 1, size ? size : 1); }
+
+void *mt_alloc_array(size_t count, size_t size)
+{
+    size_t bytes;
+    return mt_mul(count, size, &bytes) ? mt_alloc(bytes) : NULL;
+}
+
+void *mt_alloc_aligned(size_t bytes)
+{
+    if (failing() || bytes > SIZE_MAX - 63) return NULL;
+    size_t rounded = (bytes + 63) & ~(size_t)63;
+    return aligned_alloc(64, rounded ? rounded : 64);
+}
+
+void *mt_grow(void *old, size_t count, size_t size)
+{
+    size_t bytes;
+    if (failing() || !mt_mul(count, size, &bytes)) return NULL;
+    return realloc(old, bytes ? bytes : 1);
+}
+
+char *mt_copy_bytes(const void *bytes, size_t length)
+{
+    if (length == SIZE_MAX) return NULL;
+    char *copy = mt_alloc(length + 1);
+    if (!copy) return NULL;
+    if (length) memcpy(copy, bytes, length);
+    copy[length] = '\0';
+    return copy;
+}
+
+char *mt_copy_string(const char *text) { return mt_copy_bytes(text, strlen(text)); }
+
+void mt_free(void *block) { free(block); }
+
+bool mt_reserve(void **array, size_t count, size_t *capacity, size_t size)
+{
+    if (count < *capacity) return true;
+    size_t wanted = *capacity ? *capacity * 2 : 16;
+    if (wanted < *capacity) return false;
+    void *grown = mt_grow(*array, wanted, size);
+    if (!grown) return false;
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}

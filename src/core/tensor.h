@@ -1,0 +1,55 @@
+/* The tensor inside the library. Its elements are in one of three places: a counted buffer shared with other tensors
+ * (so that Reshape and Identity cost nothing), the mapped model file, or the caller's memory. Only the first is freed. */
+#ifndef MT_CORE_TENSOR_H
+#define MT_CORE_TENSOR_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "motet/tensor.h"
+
+typedef struct mt_string {
+    char *bytes; /* length bytes and a NUL; NULL for the empty string */
+    size_t length;
+} mt_string;
+
+/* Elements start at a 64-byte boundary. `strings` > 0: the elements are that many mt_string, freed with the buffer. */
+typedef struct mt_buffer {
+    _Atomic int references;
+    size_t bytes;
+    size_t strings;
+    void *elements;
+} mt_buffer;
+
+struct motet_tensor {
+    motet_type type;
+    int rank;
+    int64_t dims[MOTET_MAX_RANK];
+    int64_t count;
+    void *data;        /* never NULL, even for 0 elements */
+    mt_buffer *buffer; /* the owner of data, NULL when it is borrowed */
+    bool constant;     /* a weight: the same elements in every run */
+};
+
+/* The number of elements, or -1 when a dimension is negative or the product overflows int64. */
+int64_t mt_shape_count(int rank, const int64_t *dims);
+
+/* Sets type and shape and allocates uncleared elements (cleared for strings). The tensor must be empty (all zero). */
+motet_status mt_tensor_alloc(motet_tensor *tensor, motet_type type, int rank, const int64_t *dims);
+
+/* Makes the empty tensor `out` show `source`'s elements in another shape of the same count. */
+void mt_tensor_share(motet_tensor *out, const motet_tensor *source, int rank, const int64_t *dims);
+
+/* Makes the empty tensor `out` show borrowed elements. */
+motet_status mt_tensor_wrap(motet_tensor *out, motet_type type, int rank, const int64_t *dims, const void *data);
+
+/* Lets go of the elements; the tensor is empty again. An empty tensor is allowed. */
+void mt_tensor_clear(motet_tensor *tensor);
+
+/* "float32[1,149,7]", for messages; writes at most `size` bytes and returns `text`. */
+char *mt_tensor_describe(const motet_tensor *tensor, char *text, size_t size);
+char *mt_shape_text(int rank, const int64_t *dims, char *text, size_t size); /* "[1,149,7]" */
+
+enum { MT_SHAPE_TEXT = 160 }; /* bytes that hold any description */
+
+#endif

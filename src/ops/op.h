@@ -1,0 +1,98 @@
+/* What an operator sees: its node's attributes, its inputs, room for its outputs.
+ *
+ * An operator is a function from inputs to outputs. It asks for its outputs by type and shape (mt_out) and for scratch
+ * memory (mt_scratch) and never allocates or frees anything itself, so the engine alone decides where memory comes
+ * from. It must not keep anything between calls. Inputs are only read; an output never aliases an input unless it was
+ * made by mt_out_view. */
+#ifndef MT_OPS_OP_H
+#define MT_OPS_OP_H
+
+#include "core/pool.h"
+#include "core/tensor.h"
+
+typedef struct mt_node mt_node;   /* graph/graph.h */
+typedef struct mt_graph mt_graph; /* graph/graph.h */
+typedef struct mt_op_context mt_op_context;
+
+struct mt_op_context {
+    const mt_node *node;
+    int version; /* the opset version of the node's domain that the model imports */
+    int in_count, out_count;
+    const motet_tensor *const *in; /* in[i] is NULL where an optional input is left out */
+    mt_pool *pool;                 /* for mt_parallel; may be NULL */
+    void *run;                     /* the engine's own */
+};
+
+typedef motet_status (*mt_op_function)(mt_op_context *context);
+
+/* --- inputs -------------------------------------------------------------------------------------------------- */
+
+/* Input i, or NULL when it is left out or beyond the node's list. */
+static inline const motet_tensor *mt_in(const mt_op_context *c, int i) { return i < c->in_count ? c->in[i] : NULL; }
+
+/* Input i, which must be there. Fails with the node's and input's place. */
+motet_status mt_need(mt_op_context *c, int i, const motet_tensor **out);
+
+/* Input i as a short list of integers (int32 or int64 tensor, e.g. axes, pads, a shape), at most `capacity`. */
+motet_status mt_in_ints(mt_op_context *c, int i, int64_t *values, int capacity, int *count);
+
+/* --- outputs and memory -------------------------------------------------------------------------------------- */
+
+/* True when somebody reads output i. */
+bool mt_wanted(const mt_op_context *c, int i);
+
+/* Output i with the given type and shape, elements not cleared. */
+motet_status mt_out(mt_op_context *c, int i, motet_type type, int rank, const int64_t *dims, motet_tensor **out);
+
+/* Output i shows the elements of `source` (one of the inputs) in another shape of the same count. */
+motet_status mt_out_view(mt_op_context *c, int i, const motet_tensor *source, int rank, const int64_t *dims);
+
+/* 64-byte aligned memory until the operator returns, not cleared. */
+motet_status mt_scratch(mt_op_context *c, size_t bytes, void **out);
+
+/* --- attributes ---------------------------------------------------------------------------------------------- */
+
+bool mt_has_attr(const mt_op_context *c, const char *name);
+int64_t mt_attr_int(const mt_op_context *c, const char *name, int64_t fallback);
+float mt_attr_float(const mt_op_context *c, const char *name, float fallback);
+const char *mt_attr_string(const mt_op_context *c, const char *name, const char *fallback); /* NUL-terminated */
+const int64_t *mt_attr_ints(const mt_op_context *c, const char *name, size_t *count);       /* NULL: not there */
+const float *mt_attr_floats(const mt_op_context *c, const char *name, size_t *count);
+const mt_string *mt_attr_strings(const mt_op_context *c, const char *name, size_t *count);
+const motet_tensor *mt_attr_tensor(const mt_op_context *c, const char *name); /* NULL: not there */
+const mt_graph *mt_attr_graph(const mt_op_context *c, const char *name);      /* NULL: not there */
+
+/* --- control flow -------------------------------------------------------------------------------------------- */
+
+/* Runs a subgraph of this node with `inputs` bound to its inputs in order; values of the surrounding graphs are visible
+ * to it. outputs: empty tensors, to be cleared by the caller with mt_tensor_clear. */
+motet_status mt_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs, int input_count,
+                          motet_tensor *outputs, int output_count);
+
+/* Moves `value` (then empty) to output i. For If, Loop and Scan. */
+void mt_out_move(mt_op_context *c, int i, motet_tensor *value);
+
+/* --- failing ------------------------------------------------------------------------------------------------- */
+
+/* Fails with "node 'encoder/conv1' (Conv): " before the text. */
+motet_status mt_op_fail(const mt_op_context *c, motet_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Fails because input i has a type this operator does not take. */
+motet_status mt_op_fail_type(const mt_op_context *c, int i);
+
+/* --- the registry -------------------------------------------------------------------------------------------- */
+
+/* One line of registry.def: from opset `since` of `domain` on (until the next line of the same name with a later
+ * `since`), `run` computes operator `name`. */
+typedef struct mt_op {
+    const char *domain; /* "" is ai.onnx */
+    const char *name;
+    int since;
+    mt_op_function run;
+} mt_op;
+
+/* The operator for a node, or NULL when there is none. */
+const mt_op *mt_op_find(const char *domain, const char *name, int version);
+
+#endif

@@ -1,0 +1,113 @@
+/* core: messages, overflow-checked allocation, tensors, the pool. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "core/pool.h"
+#include "core/status.h"
+#include "core/tensor.h"
+
+static void messages_name_the_place(void **state)
+{
+    (void)state;
+    motet_status status = mt_fail(MOTET_ERROR_FORMAT, "line %d", 3);
+    status = mt_fail_in(status, "file %s", "x.rttm");
+    assert_int_equal(status, MOTET_ERROR_FORMAT);
+    assert_string_equal(motet_error_message(), "file x.rttm: line 3");
+    mt_fail_in(status, "%s", motet_error_message()); /* the old message as an argument */
+    assert_string_equal(motet_error_message(), "file x.rttm: line 3: file x.rttm: line 3");
+}
+
+static void sizes_that_overflow_are_refused(void **state)
+{
+    (void)state;
+    assert_null(mt_alloc_array(SIZE_MAX / 2, 3));
+    int64_t huge[] = {INT64_MAX, 2}, zero[] = {0, INT64_MAX, INT64_MAX}, negative[] = {2, -1};
+    assert_int_equal(mt_shape_count(2, huge), -1);
+    assert_int_equal(mt_shape_count(3, zero), -1);
+    assert_int_equal(mt_shape_count(2, negative), -1);
+    motet_tensor *tensor;
+    assert_int_equal(motet_tensor_create(MOTET_FLOAT, 2, huge, &tensor), MOTET_ERROR_LIMIT);
+    assert_null(tensor);
+}
+
+static void failing_allocations_count_down(void **state)
+{
+    (void)state;
+    mt_memory_fail_at(1);
+    void *first = mt_alloc(8);
+    assert_non_null(first);
+    assert_null(mt_alloc(8));
+    assert_null(mt_alloc(8));
+    mt_memory_fail_at(-1);
+    mt_free(first);
+}
+
+static void shared_tensors_live_as_long_as_the_last(void **state)
+{
+    (void)state;
+    int64_t dims[] = {2, 3}, flat[] = {6};
+    motet_tensor a = {0}, b = {0};
+    assert_int_equal(mt_tensor_alloc(&a, MOTET_FLOAT, 2, dims), MOTET_OK);
+    ((float *)a.data)[5] = 7;
+    mt_tensor_share(&b, &a, 1, flat);
+    mt_tensor_clear(&a);
+    assert_true(((float *)b.data)[5] == 7);
+    char text[MT_SHAPE_TEXT];
+    assert_string_equal(mt_tensor_describe(&b, text, sizeof text), "float32[6]");
+    mt_tensor_clear(&b);
+}
+
+static void strings_are_owned(void **state)
+{
+    (void)state;
+    int64_t dims[] = {2};
+    motet_tensor *tensor;
+    assert_int_equal(motet_tensor_create(MOTET_STRING, 1, dims, &tensor), MOTET_OK);
+    assert_int_equal(motet_tensor_set_string(tensor, 1, "a\0b", 3), MOTET_OK);
+    size_t length;
+    assert_memory_equal(motet_tensor_string(tensor, 1, &length), "a\0b", 4);
+    assert_int_equal(length, 3);
+    assert_string_equal(motet_tensor_string(tensor, 0, NULL), "");
+    assert_int_equal(motet_tensor_set_string(tensor, 2, "", 0), MOTET_ERROR_ARGUMENT);
+    motet_tensor_destroy(tensor);
+}
+
+static void mark(void *context, size_t block) { ((unsigned char *)context)[block]++; }
+
+static void every_block_runs_once(void **state)
+{
+    (void)state;
+    unsigned char hits[1000];
+    for (int threads = 1; threads <= 4; threads++) {
+        mt_pool *pool;
+        assert_int_equal(mt_pool_create(threads, &pool), MOTET_OK);
+        for (int repeat = 0; repeat < 200; repeat++) {
+            memset(hits, 0, sizeof hits);
+            size_t blocks = (size_t)(repeat * 7 % 1000);
+            mt_parallel(pool, blocks, mark, hits);
+            for (size_t i = 0; i < sizeof hits; i++) assert_int_equal(hits[i], i < blocks);
+        }
+        mt_pool_destroy(pool);
+    }
+    mt_pool *pool;
+    assert_int_equal(mt_pool_create(0, &pool), MOTET_ERROR_ARGUMENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(messages_name_the_place),
+        cmocka_unit_test(sizes_that_overflow_are_refused),
+        cmocka_unit_test(failing_allocations_count_down),
+        cmocka_unit_test(shared_tensors_live_as_long_as_the_last),
+        cmocka_unit_test(strings_are_owned),
+        cmocka_unit_test(every_block_runs_once),
+    };
+    return cmocka_run_group_tests_name("core", tests, NULL, NULL);
+}
