@@ -31,9 +31,9 @@ MOTET_API void motet_session_options_init(motet_session_options *options);
 /* An input or output of the model as the file declares it. */
 typedef struct motet_value_info {
     const char *name;
-    motet_type type;            /* MOTET_UNDEFINED when the file does not say */
-    int rank;                   /* -1 when the file does not say */
-    int64_t dims[MOTET_MAX_RANK]; /* -1: not fixed */
+    motet_type type;                     /* MOTET_UNDEFINED when the file does not say */
+    int rank;                            /* -1 when the file does not say */
+    int64_t dims[MOTET_MAX_RANK];        /* -1: not fixed */
     const char *symbols[MOTET_MAX_RANK]; /* the name of a dimension that is not fixed, or NULL */
 } motet_value_info;
 

@@ -7,7 +7,7 @@
 #define MOTET_STATUS_H
 
 #if defined(__GNUC__)
-#define MOTET_API __attribute__((visibility("default")))
+#define MOTET_API     __attribute__((visibility("default")))
 #define MOTET_CHECKED __attribute__((warn_unused_result))
 #else
 #define MOTET_API

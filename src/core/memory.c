@@ -9,7 +9,10 @@
 
 static _Atomic long countdown = -1; /* -1: off; 0: failing */
 
-void mt_memory_fail_at(long n) { atomic_store(&countdown, n < 0 ? -1 : n); }
+void mt_memory_fail_at(long n)
+{
+    atomic_store(&countdown, n < 0 ? -1 : n);
+}
 
 static bool failing(void)
 {
@@ -20,9 +23,15 @@ static bool failing(void)
     return n == 0;
 }
 
-void *mt_alloc(size_t bytes) { return failing() ? NULL : malloc(bytes ? bytes : 1); }
+void *mt_alloc(size_t bytes)
+{
+    return failing() ? NULL : malloc(bytes ? bytes : 1);
+}
 
-void *mt_alloc_zero(size_t count, size_t size) { return failing() ? NULL : calloc(count ? count : 1, size ? size : 1); }
+void *mt_alloc_zero(size_t count, size_t size)
+{
+    return failing() ? NULL : calloc(count ? count : 1, size ? size : 1);
+}
 
 void *mt_alloc_array(size_t count, size_t size)
 {
@@ -54,9 +63,15 @@ char *mt_copy_bytes(const void *bytes, size_t length)
     return copy;
 }
 
-char *mt_copy_string(const char *text) { return mt_copy_bytes(text, strlen(text)); }
+char *mt_copy_string(const char *text)
+{
+    return mt_copy_bytes(text, strlen(text));
+}
 
-void mt_free(void *block) { free(block); }
+void mt_free(void *block)
+{
+    free(block);
+}
 
 bool mt_reserve(void **array, size_t count, size_t *capacity, size_t size)
 {

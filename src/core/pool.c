@@ -100,7 +100,10 @@ void mt_pool_destroy(mt_pool *pool)
     mt_free(pool);
 }
 
-int mt_pool_threads(const mt_pool *pool) { return pool ? pool->threads : 1; }
+int mt_pool_threads(const mt_pool *pool)
+{
+    return pool ? pool->threads : 1;
+}
 
 void mt_parallel(mt_pool *pool, size_t blocks, void (*work)(void *context, size_t block), void *context)
 {

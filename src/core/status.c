@@ -26,9 +26,15 @@ const char *motet_status_name(motet_status status)
     return "unknown status";
 }
 
-const char *motet_error_message(void) { return message; }
+const char *motet_error_message(void)
+{
+    return message;
+}
 
-const char *motet_version(void) { return MOTET_VERSION_TEXT; }
+const char *motet_version(void)
+{
+    return MOTET_VERSION_TEXT;
+}
 
 motet_status mt_fail(motet_status status, const char *format, ...)
 {
@@ -55,4 +61,7 @@ motet_status mt_fail_in(motet_status status, const char *format, ...)
     return status;
 }
 
-motet_status mt_fail_memory(size_t bytes) { return mt_fail(MOTET_ERROR_MEMORY, "out of memory asking for %zu bytes", bytes); }
+motet_status mt_fail_memory(size_t bytes)
+{
+    return mt_fail(MOTET_ERROR_MEMORY, "out of memory asking for %zu bytes", bytes);
+}

@@ -22,16 +22,16 @@ motet_status mt_fail_in(motet_status status, const char *format, ...) MT_PRINTF(
 /* mt_fail for a failed allocation of `bytes`. */
 motet_status mt_fail_memory(size_t bytes);
 
-#define MT_TRY(call)                                  \
-    do {                                              \
-        motet_status mt_try_status = (call);          \
-        if (mt_try_status != MOTET_OK) return mt_try_status; \
+#define MT_TRY(call)                                                                                                   \
+    do {                                                                                                               \
+        motet_status mt_try_status = (call);                                                                           \
+        if (mt_try_status != MOTET_OK) return mt_try_status;                                                           \
     } while (0)
 
-#define MT_TRY_AS(call, ...)                                                             \
-    do {                                                                                 \
-        motet_status mt_try_status = (call);                                             \
-        if (mt_try_status != MOTET_OK) return mt_fail_in(mt_try_status, __VA_ARGS__);    \
+#define MT_TRY_AS(call, ...)                                                                                           \
+    do {                                                                                                               \
+        motet_status mt_try_status = (call);                                                                           \
+        if (mt_try_status != MOTET_OK) return mt_fail_in(mt_try_status, __VA_ARGS__);                                  \
     } while (0)
 
 #endif

@@ -12,12 +12,15 @@ static const struct {
     const char *name;
     size_t size;
 } types[] = {
-    [MOTET_UNDEFINED] = {"undefined", 0}, [MOTET_FLOAT] = {"float32", 4},    [MOTET_UINT8] = {"uint8", 1},
-    [MOTET_INT8] = {"int8", 1},           [MOTET_UINT16] = {"uint16", 2},    [MOTET_INT16] = {"int16", 2},
-    [MOTET_INT32] = {"int32", 4},         [MOTET_INT64] = {"int64", 8},      [MOTET_STRING] = {"string", 0},
-    [MOTET_BOOL] = {"bool", 1},           [MOTET_FLOAT16] = {"float16", 2},  [MOTET_DOUBLE] = {"float64", 8},
-    [MOTET_UINT32] = {"uint32", 4},       [MOTET_UINT64] = {"uint64", 8},    [MOTET_COMPLEX64] = {"complex64", 8},
-    [MOTET_COMPLEX128] = {"complex128", 16}, [MOTET_BFLOAT16] = {"bfloat16", 2},
+    [MOTET_UNDEFINED] = {"undefined", 0}, [MOTET_FLOAT] = {"float32", 4},
+    [MOTET_UINT8] = {"uint8", 1},         [MOTET_INT8] = {"int8", 1},
+    [MOTET_UINT16] = {"uint16", 2},       [MOTET_INT16] = {"int16", 2},
+    [MOTET_INT32] = {"int32", 4},         [MOTET_INT64] = {"int64", 8},
+    [MOTET_STRING] = {"string", 0},       [MOTET_BOOL] = {"bool", 1},
+    [MOTET_FLOAT16] = {"float16", 2},     [MOTET_DOUBLE] = {"float64", 8},
+    [MOTET_UINT32] = {"uint32", 4},       [MOTET_UINT64] = {"uint64", 8},
+    [MOTET_COMPLEX64] = {"complex64", 8}, [MOTET_COMPLEX128] = {"complex128", 16},
+    [MOTET_BFLOAT16] = {"bfloat16", 2},
 };
 
 enum { TYPES = sizeof types / sizeof *types };
@@ -27,7 +30,10 @@ const char *motet_type_name(motet_type type)
     return (unsigned)type < TYPES ? types[type].name : types[MOTET_UNDEFINED].name;
 }
 
-size_t motet_type_size(motet_type type) { return (unsigned)type < TYPES ? types[type].size : 0; }
+size_t motet_type_size(motet_type type)
+{
+    return (unsigned)type < TYPES ? types[type].size : 0;
+}
 
 int64_t mt_shape_count(int rank, const int64_t *dims)
 {
@@ -35,8 +41,10 @@ int64_t mt_shape_count(int rank, const int64_t *dims)
     bool empty = false;
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0) return -1;
-        if (dims[i] == 0) empty = true; /* but go on: the other dimensions must be sound too */
-        else if (__builtin_mul_overflow(count, dims[i], &count)) return -1;
+        if (dims[i] == 0)
+            empty = true; /* but go on: the other dimensions must be sound too */
+        else if (__builtin_mul_overflow(count, dims[i], &count))
+            return -1;
     }
     return empty ? 0 : count;
 }
@@ -50,7 +58,8 @@ static motet_status set_shape(motet_tensor *tensor, motet_type type, int rank, c
     char text[MT_SHAPE_TEXT];
     int64_t count = mt_shape_count(rank, dims);
     if (count < 0)
-        return mt_fail(MOTET_ERROR_LIMIT, "a tensor of shape %s is not possible", mt_shape_text(rank, dims, text, sizeof text));
+        return mt_fail(MOTET_ERROR_LIMIT, "a tensor of shape %s is not possible",
+                       mt_shape_text(rank, dims, text, sizeof text));
     tensor->type = type;
     tensor->rank = rank;
     if (rank) memcpy(tensor->dims, dims, (size_t)rank * sizeof *dims);
@@ -175,12 +184,30 @@ void motet_tensor_destroy(motet_tensor *tensor)
     mt_free(tensor);
 }
 
-motet_type motet_tensor_type(const motet_tensor *tensor) { return tensor->type; }
-int motet_tensor_rank(const motet_tensor *tensor) { return tensor->rank; }
-const int64_t *motet_tensor_dims(const motet_tensor *tensor) { return tensor->dims; }
-int64_t motet_tensor_count(const motet_tensor *tensor) { return tensor->count; }
-void *motet_tensor_data(motet_tensor *tensor) { return tensor->data; }
-const void *motet_tensor_const_data(const motet_tensor *tensor) { return tensor->data; }
+motet_type motet_tensor_type(const motet_tensor *tensor)
+{
+    return tensor->type;
+}
+int motet_tensor_rank(const motet_tensor *tensor)
+{
+    return tensor->rank;
+}
+const int64_t *motet_tensor_dims(const motet_tensor *tensor)
+{
+    return tensor->dims;
+}
+int64_t motet_tensor_count(const motet_tensor *tensor)
+{
+    return tensor->count;
+}
+void *motet_tensor_data(motet_tensor *tensor)
+{
+    return tensor->data;
+}
+const void *motet_tensor_const_data(const motet_tensor *tensor)
+{
+    return tensor->data;
+}
 
 const char *motet_tensor_string(const motet_tensor *tensor, int64_t index, size_t *length)
 {

@@ -1,5 +1,6 @@
 /* The tensor inside the library. Its elements are in one of three places: a counted buffer shared with other tensors
- * (so that Reshape and Identity cost nothing), the mapped model file, or the caller's memory. Only the first is freed. */
+ * (so that Reshape and Identity cost nothing), the mapped model file, or the caller's memory. Only the first is freed.
+ */
 #ifndef MT_CORE_TENSOR_H
 #define MT_CORE_TENSOR_H
 

@@ -28,7 +28,10 @@ typedef motet_status (*mt_op_function)(mt_op_context *context);
 /* --- inputs -------------------------------------------------------------------------------------------------- */
 
 /* Input i, or NULL when it is left out or beyond the node's list. */
-static inline const motet_tensor *mt_in(const mt_op_context *c, int i) { return i < c->in_count ? c->in[i] : NULL; }
+static inline const motet_tensor *mt_in(const mt_op_context *c, int i)
+{
+    return i < c->in_count ? c->in[i] : NULL;
+}
 
 /* Input i, which must be there. Fails with the node's and input's place. */
 motet_status mt_need(mt_op_context *c, int i, const motet_tensor **out);

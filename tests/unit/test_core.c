@@ -78,7 +78,10 @@ static void strings_are_owned(void **state)
     motet_tensor_destroy(tensor);
 }
 
-static void mark(void *context, size_t block) { ((unsigned char *)context)[block]++; }
+static void mark(void *context, size_t block)
+{
+    ((unsigned char *)context)[block]++;
+}
 
 static void every_block_runs_once(void **state)
 {
