@@ -39,6 +39,9 @@ MOTET_API const char *motet_error_message(void);
 /* "0.1.0": the version of the library that runs, which may be newer than the headers. */
 MOTET_API const char *motet_version(void);
 
+/* Frees a text that the library handed out. NULL is allowed. */
+MOTET_API void motet_string_free(char *text);
+
 #ifdef __cplusplus
 }
 #endif

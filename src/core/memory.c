@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "motet/status.h"
+
 static _Atomic long countdown = -1; /* -1: off; 0: failing */
 
 void mt_memory_fail_at(long n)
@@ -84,3 +86,5 @@ bool mt_reserve(void **array, size_t count, size_t *capacity, size_t size)
     *capacity = wanted;
     return true;
 }
+
+void motet_string_free(char *text) { mt_free(text); }

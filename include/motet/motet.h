@@ -1,0 +1,14 @@
+/* Everything motet offers, in one include. */
+#ifndef MOTET_MOTET_H
+#define MOTET_MOTET_H
+
+#include "motet/audio.h"
+#include "motet/diarize.h"
+#include "motet/file.h"
+#include "motet/latency.h"
+#include "motet/score.h"
+#include "motet/session.h"
+#include "motet/status.h"
+#include "motet/tensor.h"
+
+#endif
