@@ -12,15 +12,28 @@
 
 typedef struct mt_node mt_node;   /* graph/graph.h */
 typedef struct mt_graph mt_graph; /* graph/graph.h */
+typedef struct mt_op mt_op;
 typedef struct mt_op_context mt_op_context;
+
+/* What the engine does for an operator; the calls below reach it through the context. A test that drives an operator
+ * without an engine brings its own. */
+typedef struct mt_op_host {
+    motet_status (*alloc)(mt_op_context *c, motet_tensor *tensor, motet_type type, int rank, const int64_t *dims);
+    motet_status (*scratch)(mt_op_context *c, size_t bytes, void **out);
+    motet_status (*run_graph)(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,
+                              int input_count, motet_tensor *outputs, int output_count);
+} mt_op_host;
 
 struct mt_op_context {
     const mt_node *node;
     int version; /* the opset version of the node's domain that the model imports */
     int in_count, out_count;
     const motet_tensor *const *in; /* in[i] is NULL where an optional input is left out */
+    motet_tensor *const *out;      /* where mt_out makes its tensors; every one is there, wanted or not */
+    bool reference;                /* take the plain loops, no fast kernels */
     mt_pool *pool;                 /* for mt_parallel; may be NULL */
-    void *run;                     /* the engine's own */
+    const mt_op_host *host;
+    void *run; /* the engine's own */
 };
 
 typedef motet_status (*mt_op_function)(mt_op_context *context);
@@ -33,7 +46,7 @@ static inline const motet_tensor *mt_in(const mt_op_context *c, int i)
     return i < c->in_count ? c->in[i] : NULL;
 }
 
-/* Input i, which must be there. Fails with the node's and input's place. */
+/* Input i, which must be there. */
 motet_status mt_need(mt_op_context *c, int i, const motet_tensor **out);
 
 /* Input i as a short list of integers (int32 or int64 tensor, e.g. axes, pads, a shape), at most `capacity`. */
@@ -77,7 +90,8 @@ void mt_out_move(mt_op_context *c, int i, motet_tensor *value);
 
 /* --- failing ------------------------------------------------------------------------------------------------- */
 
-/* Fails with "node 'encoder/conv1' (Conv): " before the text. */
+/* Fails with this text. The engine puts "node 'encoder/conv1' (Conv): " before it, as before every failure inside an
+ * operator, so the text need not name the node. */
 motet_status mt_op_fail(const mt_op_context *c, motet_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -88,14 +102,14 @@ motet_status mt_op_fail_type(const mt_op_context *c, int i);
 
 /* One line of registry.def: from opset `since` of `domain` on (until the next line of the same name with a later
  * `since`), `run` computes operator `name`. */
-typedef struct mt_op {
+struct mt_op {
     const char *domain; /* "" is ai.onnx */
     const char *name;
     int since;
     mt_op_function run;
-} mt_op;
+};
 
-/* The operator for a node, or NULL when there is none. */
+/* The operator for a node (domain "" is ai.onnx), or NULL when there is none. */
 const mt_op *mt_op_find(const char *domain, const char *name, int version);
 
 #endif
