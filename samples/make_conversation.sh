@@ -95,7 +95,8 @@ while IFS='|' read -r speaker after level words; do
 done <"$work/script"
 
 # A quiet room under it all: pink noise some 40 dB below the speech, with half a second of it at either end.
-sox -R -n -r 16000 -c 1 -b 16 "$work/room.wav" synth $(((clock + 50) * 160))s pinknoise lowpass 4000 gain -46
+seconds=$(awk -v clock=$clock 'BEGIN { printf "%.2f", (clock + 50) / 100 }')
+sox -R -n -r 16000 -c 1 -b 16 "$work/room.wav" synth "$seconds" pinknoise lowpass 4000 gain -46
 set --
 for piece in "$work"/[0-9]*.wav; do set -- "$@" -v 1 "$piece"; done
 sox -D -m "$@" -v 1 "$work/room.wav" -b 16 "$work/conversation.wav"
