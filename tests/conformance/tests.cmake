@@ -6,6 +6,13 @@ add_library(mt_conformance OBJECT ${here}/tensor_pb.c ${here}/compare.c ${here}/
 target_include_directories(mt_conformance PUBLIC ${here})
 target_link_libraries(mt_conformance PUBLIC motet_settings mt_schema)
 
+# The reader and the comparison alone; cases.c is not pulled in, as it wants an engine.
+motet_test(test_compare ${here}/test_compare.c mt_schema mt_core PkgConfig::PROTOBUF_C)
+target_sources(test_compare PRIVATE ${here}/tensor_pb.c ${here}/compare.c)
+
+if(NOT TARGET mt_engine)
+  return() # bring-up only
+endif()
 add_executable(conformance ${here}/conformance.c)
 target_link_libraries(conformance PRIVATE mt_conformance mt_schema motet PkgConfig::PROTOBUF_C)
 

@@ -1,0 +1,99 @@
+/* Runs a model on stored inputs and says how long each run took: the motet side of engine.py.
+ *
+ *     bench_session [--threads N] [--reference] MODEL.onnx INPUT_0.pb INPUT_1.pb ...
+ *
+ * Each line on standard input is a number of runs; their milliseconds come back a line each. Between lines the process
+ * only waits, so that the peer can be timed in turn on a quiet machine. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "motet/session.h"
+#include "tensor_pb.h"
+
+enum { MAX_VALUES = 64 };
+
+typedef struct bench {
+    motet_session *session;
+    const char *input_names[MAX_VALUES], *output_names[MAX_VALUES];
+    motet_tensor *inputs[MAX_VALUES], *outputs[MAX_VALUES];
+    size_t input_count, output_count;
+} bench;
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return 1e3 * (double)time.tv_sec + 1e-6 * (double)time.tv_nsec;
+}
+
+static bool prepare(bench *b, char **paths, size_t count, reason *why)
+{
+    b->output_count = motet_session_output_count(b->session);
+    if (count > MAX_VALUES || b->output_count > MAX_VALUES) return because(why, "too many inputs or outputs");
+    if (count != motet_session_input_count(b->session))
+        return because(why, "the model has %zu inputs, %zu are given", motet_session_input_count(b->session), count);
+    for (size_t i = 0; i < b->output_count; i++) b->output_names[i] = motet_session_output(b->session, i)->name;
+    for (size_t i = 0; i < count; i++) {
+        b->input_names[i] = motet_session_input(b->session, i)->name;
+        if (!tensor_pb_read(paths[i], &b->inputs[i], why)) return false;
+        b->input_count = i + 1;
+    }
+    return true;
+}
+
+static bool run(bench *b, double *milliseconds, reason *why)
+{
+    double start = now();
+    if (motet_session_run(b->session, b->input_names, (const motet_tensor *const *)b->inputs, b->input_count,
+                          b->output_names, b->outputs, b->output_count) != MOTET_OK)
+        return because(why, "%s", motet_error_message());
+    *milliseconds = now() - start;
+    for (size_t i = 0; i < b->output_count; i++) motet_tensor_destroy(b->outputs[i]);
+    return true;
+}
+
+static bool serve(bench *b, reason *why)
+{
+    char line[32];
+    while (fgets(line, sizeof line, stdin)) {
+        for (long left = strtol(line, NULL, 10); left > 0; left--) {
+            double milliseconds = 0;
+            if (!run(b, &milliseconds, why)) return false;
+            printf("%.6f\n", milliseconds);
+        }
+        fflush(stdout);
+    }
+    return true;
+}
+
+int main(int count, char **words)
+{
+    static const struct option options[] = {
+        {"threads", required_argument, NULL, 't'}, {"reference", no_argument, NULL, 'r'}, {NULL, 0, NULL, 0}};
+    motet_session_options settings;
+    motet_session_options_init(&settings);
+    bool understood = true;
+    for (int option; (option = getopt_long(count, words, "", options, NULL)) != -1;) {
+        if (option == 't')
+            settings.threads = atoi(optarg);
+        else if (option == 'r')
+            settings.reference = true;
+        else
+            understood = false;
+    }
+    if (!understood || optind >= count) {
+        fputs("usage: bench_session [--threads N] [--reference] MODEL.onnx INPUT.pb...\n", stderr);
+        return 2;
+    }
+    bench b = {0};
+    reason why = {""};
+    bool good = motet_session_open(words[optind], &settings, &b.session) == MOTET_OK
+                    ? prepare(&b, words + optind + 1, (size_t)(count - optind - 1), &why) && serve(&b, &why)
+                    : because(&why, "%s", motet_error_message());
+    if (!good) fprintf(stderr, "bench_session: %s\n", why.text);
+    for (size_t i = 0; i < b.input_count; i++) motet_tensor_destroy(b.inputs[i]);
+    motet_session_close(b.session);
+    return good ? 0 : 1;
+}

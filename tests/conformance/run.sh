@@ -1,0 +1,45 @@
+#!/bin/sh
+# Everything that is compared with ONNX Runtime, one table at the end: `make conformance`. Exit code 1 when a bar is missed.
+#
+#     tests/conformance/run.sh [BUILD_FOLDER]        default build/release, made when it is not there
+#
+# Makes .venv and out/zoo first where they are missing (minutes, 2 GB); everything after that is C alone. The streams
+# want $MOTET_DATA, the backend cases Debian's libonnx-testdata; what is missing is said.
+set -u
+cd "$(dirname "$0")/../.."
+build=${1:-build/release}
+backend=${ONNX_TESTDATA:-/usr/share/libonnx-testdata/data}
+log=out/conformance
+mkdir -p $log
+
+[ -x .venv/bin/python ] || scripts/venv.sh || exit 1
+# Cases that exist are left alone; our own network is made afresh.
+.venv/bin/python tests/conformance/make_zoo.py >$log/make_zoo.log 2>&1 ||
+    { echo "make_zoo.py failed, see $log/make_zoo.log" >&2; exit 1; }
+[ -f "$build/build.ninja" ] || cmake --preset release -B "$build" >$log/cmake.log || exit 1
+cmake --build "$build" --target conformance test_streams >$log/build.log ||
+    { tail -n 30 $log/build.log >&2; exit 1; }
+
+failed=0
+table=
+# step NAME COMMAND...: runs it, keeps its output, adds a line to the table.
+step() {
+    name=$1
+    shift
+    if "$@" >"$log/$name.log" 2>&1; then verdict=ok; else verdict=FAILED; failed=1; fi
+    grep -E '^(FAIL|LOST) |: .* within ' "$log/$name.log"
+    summary=$(grep -E 'cases pass|test\(s\)' "$log/$name.log" | tail -n 1 | sed 's/^\[ *[A-Z]* *\] *//')
+    table="$table$(printf '%-10s %-7s %s' "$name" "$verdict" "$summary")
+"
+}
+
+step streams "$build/tests/test_streams"
+step zoo "$build/tests/conformance" zoo=out/zoo
+if [ -d "$backend" ]; then
+    step backend "$build/tests/conformance" --passing tests/conformance/passing.txt "onnx-1.12=$backend"
+else
+    echo "no $backend: install libonnx-testdata for the backend cases"
+fi
+printf '\n%s' "$table"
+echo "logs: $log"
+exit $failed
