@@ -58,6 +58,7 @@ static sf_count_t view_length(void *data)
 static sf_count_t view_seek(sf_count_t offset, int whence, void *data)
 {
     struct view *view = data;
+    if (whence == SEEK_END && view->length == endless) return -1; /* decoders then read on to the end as it comes */
     int64_t from = whence == SEEK_CUR ? view->position : whence == SEEK_END ? view->length : 0, target;
     if (__builtin_add_overflow(from, offset, &target) || target < 0 || target > endless) return -1;
     view->position = target;
@@ -153,17 +154,34 @@ static int64_t expected_frames(const motet_audio *audio, const mt_container *con
     return there > 0 ? (int64_t)llround((double)frames * (double)container->length / (double)there) : frames;
 }
 
+static motet_status check_channel(const motet_audio *audio, int channels)
+{
+    if (audio->channel < channels) return MOTET_OK;
+    return mt_fail(MOTET_ERROR_ARGUMENT, "%s: no channel %d: there are %d, numbered from 0",
+                   mt_source_name(audio->view.source), audio->channel, channels);
+}
+
+/* Looks at the first bytes: is there anything, and can libsndfile be told where it ends? An MP3 has no header, and where
+ * it knows the size of the file, its decoder guesses a length from the first frames and stops there. */
+static motet_status measure(motet_audio *audio)
+{
+    mt_source *source = audio->view.source;
+    unsigned char first[3] = {0};
+    if (mt_source_read(source, 0, first, sizeof first) == 0 && mt_source_error(source) == 0) {
+        return mt_fail(MOTET_ERROR_FORMAT, "%s: empty", mt_source_name(source));
+    }
+    bool mpeg = (first[0] == 0xff && first[1] >= 0xe0) || memcmp(first, "ID3", 3) == 0;
+    audio->view.length = mpeg || mt_source_size(source) < 0 ? endless : mt_source_size(source);
+    return MOTET_OK;
+}
+
 static motet_status open_stream(motet_audio *audio, const motet_audio_options *options)
 {
     mt_source *source = audio->view.source;
     SF_INFO format = {0};
     mt_container container = {0};
-    audio->view.length = mt_source_size(source) >= 0 ? mt_source_size(source) : endless;
-    char first;
-    if (mt_source_read(source, 0, &first, 1) == 0 && mt_source_error(source) == 0) {
-        return mt_fail(MOTET_ERROR_FORMAT, "%s: empty", mt_source_name(source));
-    }
-    const char *name = NULL;
+    int shown = 0;
+    MT_TRY(measure(audio));
     if (options->raw_rate > 0) {
         format = (SF_INFO){.format = SF_FORMAT_RAW | SF_FORMAT_PCM_16 | SF_ENDIAN_LITTLE,
                            .samplerate = options->raw_rate,
@@ -171,19 +189,16 @@ static motet_status open_stream(motet_audio *audio, const motet_audio_options *o
     } else if (mt_container_read(source, &container) && container.encoding &&
                (mt_source_size(source) < 0 || container.length < 0)) {
         bypass_header(audio, &container, &format);
-        name = format_name(SF_FORMAT_WAV);
+        shown = SF_FORMAT_WAV;
     }
     MT_TRY(start_decoder(audio, &format));
-    if (options->channel >= format.channels) {
-        return mt_fail(MOTET_ERROR_ARGUMENT, "%s: no channel %d: there are %d, numbered from 0", mt_source_name(source),
-                       options->channel, format.channels);
-    }
+    MT_TRY(check_channel(audio, format.channels));
     audio->expected = expected_frames(audio, &container, format.frames);
     audio->ogg = (format.format & SF_FORMAT_TYPEMASK) == SF_FORMAT_OGG;
     audio->info = (motet_audio_info){.rate = format.samplerate,
                                      .channels = format.channels,
                                      .frames = audio->expected,
-                                     .format = name ? name : format_name(format.format)};
+                                     .format = format_name(shown ? shown : format.format)};
     return MOTET_OK;
 }
 
@@ -267,13 +282,14 @@ static motet_status judge_end(const motet_audio *audio)
     double rate = audio->info.rate, seconds = (double)audio->delivered / rate;
     int error = mt_source_error(audio->view.source);
     if (error) return mt_fail(MOTET_ERROR_IO, "%s: %s after %.2f s", name, strerror(error), seconds);
-    double expected = (double)audio->expected / rate;
+    char whole[32] = "";
+    if (audio->expected >= 0) snprintf(whole, sizeof whole, " of %.2f s", (double)audio->expected / rate);
     if (audio->complaint[0]) {
-        return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged after %.2f s: %s (%.2f s of %.2f s could be read)", name,
-                       (double)audio->damaged_at / rate, audio->complaint, seconds, expected);
+        return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged or truncated after %.2f s%s: %s (%.2f s could be read)", name,
+                       (double)audio->damaged_at / rate, whole, audio->complaint, seconds);
     }
     if (audio->delivered < audio->expected) {
-        return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged or truncated after %.2f s of %.2f s", name, seconds, expected);
+        return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged or truncated after %.2f s%s", name, seconds, whole);
     }
     if (audio->ogg && !mt_ogg_complete(audio->view.source)) {
         return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged or truncated after %.2f s: its last page is missing", name,
