@@ -47,13 +47,12 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """A transformer layer with the norms first; written out so that it exports as matrix products and one softmax."""
 
-    def __init__(self, width, heads=4, inner=256, dropout=0.1):
+    def __init__(self, width, heads=4, inner=256):
         super().__init__()
         self.heads, self.size = heads, width // heads
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
         self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
-        self.dropout = nn.Dropout(dropout)
 
     def split(self, x):
         return x.reshape(-1, FRAMES, self.heads, self.size).transpose(1, 2)
@@ -63,8 +62,8 @@ class Attention(nn.Module):
         q, k, v = self.split(self.query(y)), self.split(self.key(y)), self.split(self.value(y))
         scores = torch.matmul(q * self.size ** -0.5, k.transpose(2, 3))
         mixed = torch.matmul(torch.softmax(scores, -1), v).transpose(1, 2).reshape(-1, FRAMES, self.heads * self.size)
-        x = x + self.dropout(self.out(mixed))
-        return x + self.dropout(self.down(F.relu(self.up(self.norm2(x)))))
+        x = x + self.out(mixed)
+        return x + self.down(F.relu(self.up(self.norm2(x))))
 
 
 class Pool(nn.Module):

@@ -1,0 +1,256 @@
+"""Simulated conversations, endless and exactly labelled: what training and evaluation listen to.
+
+A *scene* is 12 s long and is cut into four windows of 3 s. It starts as a layout, a list of turns (who, from, to):
+    real    an excerpt of a real reference ($MOTET_DATA/rttm: AMI meetings, VoxConverse) at 0.7 to 1.3 times its pace, so
+            that turns, pauses, interjections and overlaps are those of people;
+    quick   two or three speakers who take short turns with small gaps and overlaps, for many changes a window;
+    solo    one speaker for each window, another in each: for learning voices;
+    empty   nobody, only noise.
+Window borders fall anywhere in a turn, since excerpts start anywhere.
+
+Turns are filled with speech of random speakers (mostly of one corpus, so that the microphone does not give the speaker
+away), each speaker heard through a seat of one small room and a tone control of its own, at its own loudness. Then noise
+(recorded, coloured, babble), and sometimes a telephone band, 8-bit mu-law, clipping, an offset, or a gate that leaves
+digital silence where nobody speaks. Last a gain, and rounding to 16 bits.
+
+Labels are the source's speech labels, every 10 ms: the room's echo after a word is not speech, nor is a speaker's pause.
+"""
+
+import numpy as np
+import scipy.signal
+import soundfile
+import torch
+
+from corpus import DATA, RATE, STEP, runs
+from rooms import LENGTH as ECHO
+from rooms import SEATS, rooms
+
+WINDOW, SCENE = 48000, 192000
+FRAMES = 150
+BLOCK, FFT = 9984, 16384                        # overlap-add: a block and its echo fill the transform
+IGNORE = 255
+CLASS_OF_SET = np.array([0, 1, 2, 4, 3, 5, 6, IGNORE], np.uint8)       # index: bits of the slots that speak
+NOISES_HELD_OUT = {"running_tap", "Shopping_Mall_Ambiance-SoundBible.com-1942498626"}
+
+
+def convolve(signal, response):
+    """Signal [SCENE] with a response given as its transform [FFT/2+1]: overlap-add in one batch of transforms."""
+    blocks = -(-SCENE // BLOCK)
+    padded = torch.zeros(blocks * BLOCK)
+    padded[:SCENE] = torch.from_numpy(signal)
+    y = torch.fft.irfft(torch.fft.rfft(padded.view(blocks, BLOCK), FFT) * response, FFT)
+    out = y[:, :BLOCK].clone()
+    out[1:, :ECHO] += y[:-1, BLOCK:]
+    return out.view(-1)[:SCENE].numpy()
+
+
+def read_layouts():
+    """Real references as arrays of turns (start, end, speaker number) in seconds, one array a recording."""
+    layouts = []
+    for path in sorted((DATA / "rttm").glob("*/*.rttm")):
+        names, turns = {}, []
+        for line in path.read_text().splitlines():
+            field = line.split()
+            if field[:1] == ["SPEAKER"]:
+                start = float(field[3])
+                turns.append((start, start + float(field[4]), names.setdefault(field[7], len(names))))
+        layouts.append(np.array(sorted(turns)))
+    return layouts
+
+
+class Simulator:
+    """`mix`: how often each kind of layout comes. `heldout`: strangers' voices and noises instead of those of training."""
+
+    SYNTHETIC = 0.2                             # share of scenes whose speakers are synthetic
+
+    def __init__(self, corpus, mix, seed, heldout=False):
+        self.corpus = corpus
+        self.kinds, self.odds = list(mix), np.array(list(mix.values())) / sum(mix.values())
+        self.layouts = read_layouts()
+        numbers = range(corpus.training, len(corpus.names)) if heldout else range(corpus.training)
+        self.groups = {}
+        for number in numbers:
+            self.groups.setdefault(corpus.corpora[number], []).append(number)
+        self.real = [n for name, group in self.groups.items() if name != "synthetic" for n in group]
+        setup = np.random.default_rng(7 + heldout)                    # the same rooms and noises for every worker
+        seats = torch.from_numpy(rooms(100 if heldout else 250, 7 + heldout))
+        self.rooms = torch.fft.rfft(seats, FFT)
+        self.frequencies = np.maximum(np.arange(FFT // 2 + 1) * RATE / FFT, 50.0)
+        self.noises = self.read_noises(setup, heldout)
+        self.rng = np.random.default_rng([seed, 99])
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def read_noises(self, rng, heldout):
+        """Three lists of signals, each at least as long as a scene, at unit loudness."""
+        recorded = []
+        for path in sorted((DATA / "noise").glob("*.flac")):
+            if (path.stem in NOISES_HELD_OUT) == heldout:
+                audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
+                audio = scipy.signal.resample_poly(audio[:, 0], RATE, rate) if rate != RATE else audio[:, 0]
+                recorded.append(np.tile(audio, 1 + SCENE // len(audio)))
+        coloured = []
+        for _ in range(20):
+            spectrum = np.fft.rfft(rng.normal(0, 1, 2 * SCENE))
+            slope = np.maximum(np.arange(len(spectrum)), 100.0) ** -rng.uniform(-0.3, 1.2)
+            wobble = np.interp(np.linspace(0, 1, len(spectrum)), np.linspace(0, 1, 12), rng.uniform(-1, 1, 12))
+            coloured.append(np.fft.irfft(spectrum * slope * 10 ** (wobble * 0.5)))
+        babble = []
+        for _ in range(16):
+            self.rng = rng
+            voices = [self.speech(int(s), SCENE // STEP)[0] for s in rng.choice(self.real, rng.integers(4, 9))]
+            babble.append(sum(voices))
+        return [[(n / np.sqrt(np.square(n).mean())).astype(np.float32) for n in group]
+                for group in (recorded, coloured, babble)]
+
+    def speech(self, speaker, frames):
+        """`frames` x 10 ms of one speaker, from where a word begins, at unit loudness, and its labels."""
+        audio, labels = np.zeros(frames * STEP, np.float32), np.zeros(frames, bool)
+        files, have = self.corpus.of_speaker[speaker], 0
+        while have < frames:
+            start, length = files[self.rng.integers(len(files))]
+            heard = self.corpus.speech[start // STEP:(start + length) // STEP]
+            onsets = runs(heard)
+            if len(onsets) == 0:
+                continue
+            first, end = onsets[self.rng.integers(len(onsets))]
+            if end - first > 150 and self.rng.random() < 0.5:         # into the middle of a long run of speech
+                first += self.rng.integers(end - first - 100)
+            count = min(len(heard) - first, frames - have)
+            begin = start + first * STEP
+            audio[have * STEP:(have + count) * STEP] = self.corpus.samples[begin:begin + count * STEP]
+            labels[have:have + count] = heard[first:first + count]
+            have += count
+        audio[-80:] *= np.linspace(1, 0, 80, dtype=np.float32)
+        loudness = np.sqrt(np.square(audio.reshape(frames, STEP)[labels]).mean())
+        return audio / max(loudness, 1.0), labels
+
+    def pick(self, count):
+        """Different speakers: synthetic ones, or real ones of one corpus, or any real ones."""
+        chance = self.rng.random()
+        if chance < self.SYNTHETIC:
+            pool = self.groups["synthetic"]
+        elif chance < 0.65:
+            weights = np.array([len(g) for name, g in self.groups.items() if name != "synthetic"], float)
+            names = [name for name in self.groups if name != "synthetic"]
+            pool = self.groups[names[self.rng.choice(len(names), p=weights / weights.sum())]]
+        else:
+            pool = self.real
+        if len(pool) < count:
+            pool = self.real
+        return self.rng.choice(pool, count, replace=False)
+
+    # -- layouts: [(start, end, who)] in 10 ms frames of the scene ----------------------------------------------------
+
+    def layout(self, kind):
+        rng, whole = self.rng, SCENE // STEP
+        if kind == "empty":
+            return []
+        if kind == "solo":
+            spans = rng.integers(150, 301, 4)
+            return [(s, s + n, k) for k, n in enumerate(spans) for s in [300 * k + rng.integers(0, 301 - n)]]
+        if kind == "quick":
+            count, turns, last = rng.integers(1, 4), [], 0
+            reach, who = -rng.integers(0, 200), 0
+            while reach < whole:
+                start = reach + int(rng.normal(5, 50))
+                end = start + int(np.exp(rng.normal(4.9, 0.7)))                # median 1.3 s
+                turns.append((start, end, who))
+                reach, last = max(reach, end), who
+                who = rng.integers(count) if count < 2 else (last + rng.integers(1, count)) % count
+        else:
+            reference = self.layouts[rng.integers(len(self.layouts))]
+            pace = rng.uniform(0.7, 1.3)
+            begin = rng.uniform(0, max(reference[:, 1].max() - 12, 1))
+            turns = [((a - begin) * 100 * pace, (b - begin) * 100 * pace, who) for a, b, who in reference]
+        clipped = [(max(0, int(a)), min(whole, int(b)), int(who)) for a, b, who in turns]
+        return [(a, b, who) for a, b, who in clipped if b - a >= 15]
+
+    # -- a scene --------------------------------------------------------------------------------------------------
+
+    def scene(self):
+        """-> samples [SCENE] int16, labels [speakers, SCENE/160] bool, corpus numbers of the speakers."""
+        rng = self.rng
+        turns = self.layout(self.kinds[rng.choice(len(self.kinds), p=self.odds)])
+        present = sorted({who for _, _, who in turns})
+        speakers = self.pick(len(present)) if present else np.zeros(0, int)
+        labels = np.zeros((len(present), SCENE // STEP), bool)
+        mixture = np.zeros(SCENE, np.float32)
+        room = self.rooms[rng.integers(len(self.rooms))] if rng.random() < 0.65 else None
+        toned = rng.random() < 0.6
+        for row, who in enumerate(present):
+            track = np.zeros(SCENE, np.float32)
+            for start, end, other in turns:
+                if other == who:
+                    audio, heard = self.speech(int(speakers[row]), end - start)
+                    track[start * STEP:end * STEP] = audio * 10 ** rng.uniform(-0.1, 0.1)
+                    labels[row, start:end] = heard
+            if room is not None or toned:
+                response = room[row % SEATS] if room is not None else torch.ones(FFT // 2 + 1)
+                track = convolve(track, response * self.tone() if toned else response)
+            mixture += track * 10 ** (rng.normal(0, 4) / 20)
+        if present:
+            heard = mixture.reshape(-1, STEP)[labels.any(0)]
+            mixture /= np.sqrt(np.square(heard).mean()) + 1e-9 if len(heard) else 1.0
+        return self.channel(mixture, labels), labels, speakers
+
+    def tone(self):
+        """A gentle tone control: a tilt and two broad bumps, as gains per frequency."""
+        octaves = np.log2(self.frequencies / 1000)
+        gain = octaves * self.rng.normal(0, 1.5)
+        for _ in range(2):
+            gain = gain + self.rng.normal(0, 4) * np.exp(-(octaves - self.rng.uniform(-3, 3)) ** 2)
+        return torch.from_numpy((10 ** (gain / 20)).astype(np.float32))
+
+    def channel(self, mixture, labels):
+        """Noise, gate, band, distortion, level: from speech at unit loudness to what a sound card delivers."""
+        rng = self.rng
+        chance = rng.random()
+        if chance < 0.85 or not labels.any():
+            group = self.noises[0 if chance < 0.4 else 1 if chance < 0.65 else 2]
+            noise = group[rng.integers(len(group))]
+            start = rng.integers(len(noise) - SCENE + 1)
+            mixture = mixture + noise[start:start + SCENE] * 10 ** (-rng.uniform(3, 35) / 20)
+        if rng.random() < 0.15:
+            reach = rng.integers(1, 30)
+            keep = np.convolve(labels.any(0), np.ones(2 * reach + 1), "same") > 0
+            mixture = mixture * np.repeat(keep, STEP).astype(np.float32)
+        if rng.random() < 0.12:
+            band = scipy.signal.butter(4, [rng.uniform(150, 350), rng.uniform(3000, 3800)], "band", fs=RATE, output="sos")
+            mixture = scipy.signal.sosfilt(band, mixture).astype(np.float32)
+        peak = np.abs(mixture).max() + 1e-9
+        if rng.random() < 0.08:
+            mixture = np.clip(mixture, -peak * rng.uniform(0.1, 0.6), peak * rng.uniform(0.1, 0.6))
+        if rng.random() < 0.08:
+            pressed = np.sign(mixture) * np.log1p(255 * np.abs(mixture) / peak) / np.log(256)
+            pressed = np.rint(pressed * 127) / 127
+            mixture = (np.sign(pressed) * np.expm1(np.abs(pressed) * np.log(256)) / 255 * peak).astype(np.float32)
+        level = 10 ** rng.uniform(-2.2, -0.5)                                    # loudest sample: -44 to -10 dB
+        mixture = mixture * (level / peak)
+        if rng.random() < 0.05:
+            mixture = mixture + rng.uniform(-0.02, 0.02)
+        return np.clip(np.rint(mixture * 32768), -32768, 32767).astype(np.int16)
+
+    # -- windows --------------------------------------------------------------------------------------------------
+
+    def windows(self):
+        """A scene as four windows: samples [4,48000] int16, powerset classes [4,150] uint8, speakers of slots [4,3].
+
+        Slots are in order of appearance. A window with more than three speakers keeps the three that talk most; frames in
+        which another or three at once are heard are IGNOREd. The label of a 20 ms frame is that of its first half.
+        A slot is -1 where nobody is, and where a speaker is alone for less than 0.4 s: too little for a voice.
+        """
+        samples, labels, speakers = self.scene()
+        classes = np.zeros((4, FRAMES), np.uint8)
+        slots = np.full((4, 3), -1, np.int64)
+        for w in range(4):
+            heard = labels[:, 2 * FRAMES * w:2 * FRAMES * (w + 1):2]
+            order = [k for k in np.argsort(-heard.sum(1), kind="stable") if heard[k].any()]
+            kept = sorted(order[:3], key=lambda k: np.argmax(heard[k]))
+            bits = sum((heard[k].astype(int) << s for s, k in enumerate(kept)), np.zeros(FRAMES, int))
+            classes[w] = CLASS_OF_SET[bits]
+            classes[w][heard[order[3:]].any(0)] = IGNORE
+            for s, k in enumerate(kept):
+                if np.count_nonzero(classes[w] == CLASS_OF_SET[1 << s]) >= 20:
+                    slots[w, s] = speakers[k]
+        return samples.reshape(4, WINDOW), classes, slots

@@ -1,0 +1,187 @@
+"""Trains the network on simulated scenes, in two stages, resuming from its last checkpoint when there is one.
+
+    python models/train/train.py --steps 7500           # out/train/last.pt, log on standard output
+
+Stage one (the first 40 % of the steps) is mostly single voices, so that the trunk learns what tells people apart; stage
+two is mostly conversations. Both stages have both losses:
+
+    activity   cross-entropy over the seven powerset classes, under whichever renaming of the local speakers fits the
+               window best: which slot a speaker gets is the network's own business;
+    voices     additive angular margin (Deng et al., 2019) over all training speakers, for every slot in which a speaker is
+               heard alone for 0.4 s or more. Half of the windows pool their frames by the reference, half by what the
+               network itself believes, as it will have to when it works.
+
+What is exported is an exponential average of the weights. The forward and backward passes run in bfloat16 where the
+processor has it; losses, statistics of batch norm and weights stay in float32.
+"""
+
+import argparse
+import itertools
+import os
+import time
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import corpus
+from features import LogMel
+from network import CLASSES, SPEAKERS, VOICE, Motet
+from simulate import IGNORE, Simulator
+
+STAGES = [(0.4, dict(solo=0.85, real=0.08, quick=0.05, empty=0.02)),
+          (1.0, dict(solo=0.35, real=0.33, quick=0.28, empty=0.04))]
+PERMUTATIONS = torch.tensor(list(itertools.permutations(range(SPEAKERS))))                   # [6,3]: slot s becomes p[s]
+RENAMED = torch.tensor([[CLASSES.index(tuple(sorted(p[s] for s in c))) for c in CLASSES]     # [6,7]: class c becomes
+                        for p in PERMUTATIONS.tolist()])
+SCALE, MARGIN = 30.0, 0.2
+
+
+class Batches(torch.utils.data.IterableDataset):
+    """Endless batches of features, powerset classes and slots, made where a data loader runs it."""
+
+    def __init__(self, mix, scenes, seed):
+        self.mix, self.scenes, self.seed = mix, scenes, seed
+
+    def __iter__(self):
+        torch.set_num_threads(1)
+        simulator = Simulator(corpus.Corpus(), self.mix, self.seed)
+        mel = LogMel()
+        while True:
+            samples, classes, slots = (torch.cat([torch.from_numpy(x) for x in parts])
+                                       for parts in zip(*(simulator.windows() for _ in range(self.scenes))))
+            yield self.masked(mel(samples / 32768.0)), classes.long(), slots
+
+    @staticmethod
+    def masked(features):
+        """A band of up to 12 bins goes silent in every third window (SpecAugment's frequency mask)."""
+        for window in features[torch.rand(len(features)) < 1 / 3]:
+            width = int(torch.randint(1, 13, ()))
+            low = int(torch.randint(0, window.shape[1] - width, ()))
+            window[:, low:low + width] = window[:, low:low + width].mean()
+        return features
+
+
+def activity_loss(log_probabilities, classes):
+    """-> loss, and the classes and permutation [N,3] under the best renaming of each window."""
+    heard = classes != IGNORE
+    safe = classes.where(heard, torch.zeros_like(classes))
+    renamed = RENAMED[:, safe]                                                               # [6,N,T]
+    fit = log_probabilities.unsqueeze(0).expand(len(RENAMED), -1, -1, -1).gather(3, renamed.unsqueeze(3)).squeeze(3)
+    best = (fit.detach() * heard).sum(2).argmax(0)                                           # [N]
+    window = torch.arange(len(classes))
+    return -fit[best, window][heard].mean(), renamed[best, window], PERMUTATIONS[best]
+
+
+class Speakers(nn.Module):
+    """Additive angular margin: the right speaker's cosine must win by `margin` radians."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.centres = nn.Parameter(torch.randn(count, VOICE) * 0.05)
+
+    def forward(self, voices, speakers, margin):
+        cosine = F.linear(voices, F.normalize(self.centres))
+        right = cosine.gather(1, speakers[:, None]).clamp(-0.999, 0.999)
+        pushed = torch.cos(torch.acos(right) + margin)
+        logits = SCALE * cosine.scatter(1, speakers[:, None], pushed)
+        return F.cross_entropy(logits, speakers), (cosine.argmax(1) == speakers).float().mean()
+
+
+class Trainer:
+    def __init__(self, options):
+        torch.manual_seed(options.seed)
+        self.options = options
+        self.model = Motet()
+        self.speakers = Speakers(corpus.Corpus().training)
+        self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
+        decayed = [p for m in (self.model, self.speakers) for p in m.parameters() if p.dim() > 1]
+        plain = [p for p in self.model.parameters() if p.dim() <= 1]
+        self.optimizer = torch.optim.AdamW([dict(params=decayed, weight_decay=0.05), dict(params=plain, weight_decay=0)],
+                                           lr=options.rate, betas=(0.9, 0.98))
+        self.step = 0
+        self.checkpoint = corpus.OUT / f"{options.name}.pt"
+        if self.checkpoint.exists():
+            state = torch.load(self.checkpoint, weights_only=True)
+            self.model.load_state_dict(state["model"])
+            self.speakers.load_state_dict(state["speakers"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.average, self.step = state["average"], state["step"]
+            print(f"resuming at step {self.step}", flush=True)
+
+    def save(self):
+        """Written aside and renamed, so that a killed run leaves the checkpoint before."""
+        aside = self.checkpoint.with_suffix(".tmp")
+        torch.save(dict(model=self.model.state_dict(), speakers=self.speakers.state_dict(), average=self.average,
+                        optimizer=self.optimizer.state_dict(), step=self.step), aside)
+        os.replace(aside, self.checkpoint)
+
+    def rate(self, progress):
+        """A short rise, then half a cosine."""
+        rise = 0.04
+        if progress < rise:
+            return self.options.rate * progress / rise
+        return self.options.rate * (0.01 + 0.99 * 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi)))))
+
+    def update(self, features, classes, slots):
+        progress = self.step / self.options.steps
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(progress)
+        model = self.model
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16):
+            frames, voice_frames = model.trunk(features)
+            log_probabilities = model.activity(frames).float()
+            activity, renamed, permutation = activity_loss(log_probabilities, classes)
+            reference = F.one_hot(renamed, len(CLASSES)).float()
+            believed = torch.rand(len(features), 1, 1) < 0.5
+            weights = model.weights(torch.where(believed, log_probabilities.detach().exp(), reference))
+            statistics = model.pool.statistics(voice_frames.float(), weights)
+        renamed_slots = torch.full_like(slots, -1).scatter(1, permutation, slots)
+        filled = renamed_slots >= 0
+        margin = MARGIN * min(1.0, progress / 0.2)
+        voices, right = self.speakers(model.pool.vector(statistics[filled].float()), renamed_slots[filled], margin)
+        loss = self.options.activity_weight * activity + voices
+        self.optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+        self.optimizer.step()
+        self.step += 1
+        keep = min(0.999, self.step / (self.step + 20))
+        with torch.no_grad():
+            for name, value in model.state_dict().items():
+                if value.dtype.is_floating_point:
+                    self.average[name].lerp_(value, 1 - keep)
+        wrong = (log_probabilities.argmax(2) != renamed)[classes != IGNORE].float().mean()
+        return torch.stack([activity.detach(), wrong, voices.detach(), right])
+
+    def run(self):
+        options, start, sums, seen = self.options, time.time(), torch.zeros(4), 0
+        for end, mix in STAGES:
+            if self.step >= end * options.steps:
+                continue
+            loader = iter(torch.utils.data.DataLoader(
+                Batches(mix, options.scenes, options.seed + self.step), None, num_workers=1, prefetch_factor=8))
+            print(f"step {self.step}: {mix}", flush=True)
+            while self.step < end * options.steps:
+                sums += self.update(*next(loader))
+                seen += 1
+                if self.step % 50 == 0:
+                    a, wrong, v, right = (sums / seen).tolist()
+                    print(f"{self.step:6d}  activity {a:.3f} (frames wrong {wrong:.1%})  voices {v:.2f} (right {right:.1%})"
+                          f"  {(time.time() - start) / seen:.2f} s/step", flush=True)
+                    sums, seen, start = torch.zeros(4), 0, time.time()
+                if self.step % 250 == 0:
+                    self.save()
+        self.save()
+
+
+if __name__ == "__main__":
+    arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    arguments.add_argument("--name", default="last", help="of the checkpoint, out/train/NAME.pt")
+    arguments.add_argument("--steps", type=int, default=7500)
+    arguments.add_argument("--scenes", type=int, default=16, help="in a batch; four windows each")
+    arguments.add_argument("--rate", type=float, default=2e-3)
+    arguments.add_argument("--activity-weight", type=float, default=2.0)
+    arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--float32", dest="bfloat16", action="store_false")
+    Trainer(arguments.parse_args()).run()
