@@ -1,8 +1,8 @@
 /* libsndfile quietly shortens a sound to the bytes that are there, so whether a file was cut off has to be read from
  * its chunks. It also cannot read a WAVE whose length is unknown: ffmpeg, sox and arecord write into a pipe before they
- * know it and leave 0, 0xffffffff or nearly 2 GiB in the header. So this walks the chunks of RIFF WAVE (EA IFF 85, little
- * or big endian; Multimedia Programming Interface 1.0, 1991) and AIFF up to the sound, and finds the last page of an
- * Ogg file (RFC 3533, section 6). */
+ * know it and leave 0, 0xffffffff or nearly 2 GiB in the header. So this walks the chunks of RIFF WAVE (EA IFF 85,
+ * little or big endian; Multimedia Programming Interface 1.0, 1991) and AIFF up to the sound, and finds the last page
+ * of an Ogg file (RFC 3533, section 6). */
 #include "audio/container.h"
 
 #include <sndfile.h>

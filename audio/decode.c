@@ -1,8 +1,8 @@
 /* Reading sound: libsndfile decodes; this mixes, mends, and finds out whether the end was the end.
  *
- * Everything reaches libsndfile through its virtual I/O over an mt_source, pipes too. A WAVE that came through a pipe, or
- * whose header leaves its length open, is handed over as headerless samples from where its sound starts. A fixed block
- * of samples is all that is decoded at a time, whatever a header says. */
+ * Everything reaches libsndfile through its virtual I/O over an mt_source, pipes too. A WAVE that came through a pipe,
+ * or whose header leaves its length open, is handed over as headerless samples from where its sound starts. A fixed
+ * block of samples is all that is decoded at a time, whatever a header says. */
 #include "motet/audio.h"
 
 #include <math.h>
@@ -38,14 +38,14 @@ struct motet_audio {
     int channel;
     struct view view;
     SNDFILE *decoder;
-    int64_t expected;           /* frames that should come; -1 when nothing says so */
-    int64_t delivered;          /* frames read so far */
-    int64_t repaired;           /* samples that were no numbers */
+    int64_t expected;  /* frames that should come; -1 when nothing says so */
+    int64_t delivered; /* frames read so far */
+    int64_t repaired;  /* samples that were no numbers */
     bool ogg;
-    bool ended;                 /* the decoder has no more */
-    int64_t damaged_at;         /* frame at which the decoder first complained */
+    bool ended;                   /* the decoder has no more */
+    int64_t damaged_at;           /* frame at which the decoder first complained */
     char complaint[REASON_BYTES]; /* and of what, or "" */
-    float block[BLOCK_SAMPLES]; /* interleaved, as decoded */
+    float block[BLOCK_SAMPLES];   /* interleaved, as decoded */
 };
 
 /* --- libsndfile's view of a source --------------------------------------------------------------------------- */
@@ -70,7 +70,8 @@ static sf_count_t view_read(void *bytes, sf_count_t count, void *data)
     struct view *view = data;
     int64_t left = view->length - view->position;
     if (left <= 0 || count <= 0) return 0;
-    size_t got = mt_source_read(view->source, view->base + view->position, bytes, (size_t)(count < left ? count : left));
+    size_t got =
+        mt_source_read(view->source, view->base + view->position, bytes, (size_t)(count < left ? count : left));
     view->position += (int64_t)got;
     return (sf_count_t)got;
 }
@@ -143,7 +144,8 @@ static const char *format_name(int format)
     return sf_command(NULL, SFC_GET_FORMAT_INFO, &about, sizeof about) == 0 ? about.name : "unknown";
 }
 
-/* How many frames should come. libsndfile counts those that are there; a container's length tells how many there were. */
+/* How many frames should come. libsndfile counts those that are there; a container's length tells how many there were.
+ */
 static int64_t expected_frames(const motet_audio *audio, const mt_container *container, int64_t frames)
 {
     int64_t size = mt_source_size(audio->view.source);
@@ -161,8 +163,8 @@ static motet_status check_channel(const motet_audio *audio, int channels)
                    mt_source_name(audio->view.source), audio->channel, channels);
 }
 
-/* Looks at the first bytes: is there anything, and can libsndfile be told where it ends? An MP3 has no header, and where
- * it knows the size of the file, its decoder guesses a length from the first frames and stops there. */
+/* Looks at the first bytes: is there anything, and can libsndfile be told where it ends? An MP3 has no header, and
+ * where it knows the size of the file, its decoder guesses a length from the first frames and stops there. */
 static motet_status measure(motet_audio *audio)
 {
     mt_source *source = audio->view.source;

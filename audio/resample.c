@@ -2,8 +2,8 @@
  *
  * At "high quality" the pass-band reaches 0.913 of the lower Nyquist rate and the stop-band starts at it, 120 dB down.
  * soxr compensates its delay, rounds the length as promised, and works in blocks of its own, so that the bytes do not
- * depend on how they came (tests/unit/test_resample.c holds it to all three). Input goes in by pieces, because soxr keeps
- * a copy of what it is given at once. */
+ * depend on how they came (tests/unit/test_resample.c holds it to all three). Input goes in by pieces, because soxr
+ * keeps a copy of what it is given at once. */
 #include "motet/audio.h"
 
 #include <soxr.h>

@@ -1,5 +1,5 @@
-/* See source.h. A pipe fills one buffer from its front; when that is full, the older half is let go. Only reading on does
- * that: a jump ahead that would push the header out is a look for the end of the file, and finds nothing. */
+/* See source.h. A pipe fills one buffer from its front; when that is full, the older half is let go. Only reading on
+ * does that: a jump ahead that would push the header out is a look for the end of the file, and finds nothing. */
 #include "audio/source.h"
 
 #include <errno.h>
@@ -121,7 +121,8 @@ static size_t read_some(mt_source *source, int64_t offset, void *bytes, size_t c
 static size_t read_file(mt_source *source, int64_t offset, unsigned char *bytes, size_t count)
 {
     size_t done = 0, got;
-    while (done < count && (got = read_some(source, offset + (int64_t)done, bytes + done, count - done)) > 0) done += got;
+    while (done < count && (got = read_some(source, offset + (int64_t)done, bytes + done, count - done)) > 0)
+        done += got;
     return done;
 }
 
