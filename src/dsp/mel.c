@@ -282,3 +282,5 @@ motet_status mt_mel_finish(mt_mel *mel, const float **frames, size_t *frame_coun
     *frame_count = mel->out_count < left ? mel->out_count : (size_t)left;
     return MOTET_OK;
 }
+
+void mt_mel_reset(mt_mel *mel) { begin_stream(mel); }

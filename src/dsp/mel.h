@@ -34,4 +34,7 @@ motet_status mt_mel_push(mt_mel *mel, const float *samples, size_t count, const 
 /* The end of the stream: hands back the frames that are left. The next push begins a new stream. Errors: MEMORY. */
 motet_status mt_mel_finish(mt_mel *mel, const float **frames, size_t *frame_count);
 
+/* Forgets the stream under way. */
+void mt_mel_reset(mt_mel *mel);
+
 #endif

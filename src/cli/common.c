@@ -1,0 +1,127 @@
+/* What all commands share: messages, numbers, output, folders, signals, where the models are. */
+#include "cli.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void say(const char *command, const char *format, va_list arguments)
+{
+    fprintf(stderr, "motet %s: ", command);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
+void cli_say(const char *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(command, format, arguments);
+    va_end(arguments);
+}
+
+int cli_misuse(const char *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(command, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "Try 'motet %s --help'.\n", command);
+    return EXIT_MISUSE;
+}
+
+bool cli_number(const char *command, const char *option, const char *text, double low, double high, double *out)
+{
+    char *end;
+    errno = 0;
+    *out = strtod(text, &end);
+    if (end != text && !*end && isfinite(*out) && *out >= low && *out <= high) return true;
+    cli_misuse(command, "--%s %s: expected a number from %g to %g", option, text, low, high);
+    return false;
+}
+
+bool cli_int(const char *command, const char *option, const char *text, long low, long high, int *out)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    *out = (int)value;
+    if (end != text && !*end && !errno && value >= low && value <= high) return true;
+    cli_misuse(command, "--%s %s: expected a whole number from %ld to %ld", option, text, low, high);
+    return false;
+}
+
+bool cli_print(const char *command, const char *text, size_t length)
+{
+    if (fwrite(text, 1, length, stdout) == length && fflush(stdout) == 0) return true;
+    cli_say(command, "standard output: cannot write: %s", strerror(errno));
+    return false;
+}
+
+bool cli_make_folder(const char *command, const char *path)
+{
+    char part[PATH_MAX];
+    if (snprintf(part, sizeof part, "%s", path) >= (int)sizeof part) {
+        cli_say(command, "%s: the name is too long", path);
+        return false;
+    }
+    int why = 0;
+    for (char *slash = part + 1; !why; slash++) {
+        if (*slash && *slash != '/') continue;
+        char ended = *slash;
+        *slash = '\0';
+        if (mkdir(part, 0777) && errno != EEXIST) why = errno;
+        *slash = ended;
+        if (!ended) break;
+    }
+    struct stat at;
+    if (!why && stat(path, &at) == 0 && S_ISDIR(at.st_mode)) return true;
+    cli_say(command, "%s: cannot make this folder: %s", path, strerror(why ? why : ENOTDIR));
+    return false;
+}
+
+/* Beside the program when it is installed (bin/../share/motet/models) or built (build/PRESET/../../models), else where the
+ * build was told to install to. */
+bool cli_find_model(const char *name, char *path, size_t size)
+{
+    static const char *const folders[] = {"../share/motet/models", "../../models"};
+    char program[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    if (length > 0) {
+        program[length] = '\0';
+        char *slash = strrchr(program, '/');
+        if (slash) *slash = '\0';
+        for (size_t i = 0; i < sizeof folders / sizeof *folders; i++)
+            if (snprintf(path, size, "%s/%s/%s", program, folders[i], name) < (int)size && access(path, R_OK) == 0)
+                return true;
+    }
+    return snprintf(path, size, "%s/%s", MOTET_MODEL_DIR, name) < (int)size && access(path, R_OK) == 0;
+}
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number) { caught = number; }
+
+void cli_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+bool cli_interrupted(void) { return caught != 0; }
+
+int cli_die_of_signal(void)
+{
+    signal(caught, SIG_DFL);
+    raise(caught);
+    return 128 + caught;
+}

@@ -1,0 +1,48 @@
+/* motet COMMAND: finds the command and steps aside. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "motet/status.h"
+
+static const struct {
+    const char *name, *purpose;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"diarize", "tell who spoke when in a recording", cli_diarize},
+    {"score", "compare turns with a reference: DER and JER", cli_score},
+};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static void help(FILE *to)
+{
+    fputs("motet: who spoke when\n\nusage: motet COMMAND [OPTION...] ...\n\n", to);
+    for (size_t i = 0; i < COMMANDS; i++) fprintf(to, "  motet %-10s %s\n", commands[i].name, commands[i].purpose);
+    fputs("\n'motet COMMAND --help' tells more; 'motet --version' prints the version.\n"
+          "Results go to standard output, everything else to standard error.\n"
+          "Exit status: 0 done, 1 failed, 2 wrong usage, 3 partly done.\n",
+          to);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return EXIT_MISUSE;
+    }
+    const char *name = argv[1];
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+        help(stdout);
+        return EXIT_DONE;
+    }
+    if (!strcmp(name, "--version")) {
+        printf("motet %s\n", motet_version());
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (!strcmp(name, commands[i].name)) return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "motet: there is no command '%s'\nTry 'motet --help'.\n", name);
+    return EXIT_MISUSE;
+}

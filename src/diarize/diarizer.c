@@ -1,0 +1,280 @@
+/* The chain: samples -> log-mel rows -> windows -> network -> record; at the end clustering, votes, turns. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/memory.h"
+#include "core/pool.h"
+#include "diarize/model.h"
+#include "diarize/record.h"
+#include "diarize/speakers.h"
+#include "diarize/turns.h"
+#include "diarize/windows.h"
+
+/* A local speaker that the network gives less than this is none (seconds). */
+static const float MIN_ACTIVE = 0.1f;
+
+struct motet_diarizer {
+    motet_diarize_options options;
+    motet_diarizer_info info;
+    char *model_path;
+    mt_model *model;
+    mt_mel *mel; /* NULL when the model takes samples */
+    mt_windows windows;
+    mt_record record;
+    mt_points points;
+    mt_speaker_rules rules;
+    int64_t samples;    /* that came in */
+    double features_ms; /* spent on rows since the last chunk */
+    motet_chunk_observer observer;
+    void *user;
+};
+
+void motet_diarize_options_init(motet_diarize_options *options)
+{
+    *options = (motet_diarize_options){.hop = 1.0, .threshold = -1, .min_turn = 0.2, .min_gap = 0.3};
+}
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* --- settings -------------------------------------------------------------------------------------------------- */
+
+static motet_status check_options(const motet_diarize_options *o)
+{
+    if (!o->model) return mt_fail(MOTET_ERROR_ARGUMENT, "no model given");
+    if (o->threads < 0 || o->threads > 1024) return mt_fail(MOTET_ERROR_ARGUMENT, "%d threads: expected 0 to 1024", o->threads);
+    if (o->speakers < 0 || o->min_speakers < 0 || o->max_speakers < 0)
+        return mt_fail(MOTET_ERROR_ARGUMENT, "a number of speakers cannot be negative");
+    if (o->max_speakers && o->min_speakers > o->max_speakers)
+        return mt_fail(MOTET_ERROR_ARGUMENT, "at least %d and at most %d speakers: no number is both", o->min_speakers,
+                       o->max_speakers);
+    if (o->speakers && (o->min_speakers || o->max_speakers))
+        return mt_fail(MOTET_ERROR_ARGUMENT, "an exact number of speakers and bounds exclude each other");
+    if (isnan(o->threshold) || o->threshold > 2)
+        return mt_fail(MOTET_ERROR_ARGUMENT, "threshold %g: a cosine distance lies between 0 and 2", o->threshold);
+    if (!(o->min_turn >= 0 && o->min_turn <= 3600) || !(o->min_gap >= 0 && o->min_gap <= 3600))
+        return mt_fail(MOTET_ERROR_ARGUMENT, "shortest turn %g s, shortest pause %g s: expected 0 to 3600", o->min_turn,
+                       o->min_gap);
+    return MOTET_OK;
+}
+
+static motet_status choose_hop(const motet_diarize_options *o, const mt_model_description *d, int *samples)
+{
+    double window = (double)d->window / d->sample_rate;
+    if (!(o->hop >= 0.1 && o->hop <= window))
+        return mt_fail(MOTET_ERROR_ARGUMENT, "hop %g s: expected 0.1 s to the window's %g s", o->hop, window);
+    *samples = (int)lround(o->hop * d->sample_rate / d->frame_step) * d->frame_step;
+    return MOTET_OK;
+}
+
+static mt_speaker_rules make_rules(const motet_diarize_options *o, const mt_model_description *d)
+{
+    return (mt_speaker_rules){.threshold = o->threshold < 0 ? (float)d->threshold : (float)o->threshold,
+                              .min = o->speakers ? o->speakers : o->min_speakers,
+                              .max = o->speakers ? o->speakers : o->max_speakers,
+                              .min_clean = 0.4f,
+                              .min_speech = 3.0f,
+                              .min_share = 0.03f,
+                              .same_penalty = 0.5f};
+}
+
+static motet_status set_up(motet_diarizer *d)
+{
+    double before = now_ms();
+    int threads = d->options.threads ? d->options.threads : mt_cpu_count(), hop = 0;
+    MT_TRY(mt_model_open(d->model_path, threads, &d->model));
+    const mt_model_description *m = mt_model_describe(d->model);
+    MT_TRY(choose_hop(&d->options, m, &hop));
+    if (m->log_mel) MT_TRY(mt_mel_create(&m->mel, &d->mel));
+    int row = m->log_mel ? m->mel.frame_step : 1;
+    d->windows = (mt_windows){.width = m->log_mel ? m->mel.bins : 1,
+                              .length = m->window / row,
+                              .hop = hop / row,
+                              .grid = m->frame_step / row,
+                              .padding = m->log_mel ? (float)log(m->mel.floor) : 0};
+    mt_record_init(&d->record, m->frames, m->voice);
+    d->points.dims = m->voice;
+    d->rules = make_rules(&d->options, m);
+    d->info = (motet_diarizer_info){.model_path = d->model_path,
+                                    .model_name = m->name,
+                                    .model_version = m->version,
+                                    .model_licence = m->licence,
+                                    .sample_rate = m->sample_rate,
+                                    .window = (double)m->window / m->sample_rate,
+                                    .hop = (double)hop / m->sample_rate,
+                                    .frame = (double)m->frame_step / m->sample_rate,
+                                    .local_speakers = m->speakers,
+                                    .threshold = (double)d->rules.threshold,
+                                    .threads = threads,
+                                    .load_ms = now_ms() - before};
+    return MOTET_OK;
+}
+
+motet_status motet_diarizer_create(const motet_diarize_options *options, motet_diarizer **out)
+{
+    *out = NULL;
+    MT_TRY(check_options(options));
+    motet_diarizer *d = mt_alloc_zero(1, sizeof *d);
+    if (!d) return mt_fail_memory(sizeof *d);
+    d->options = *options;
+    d->model_path = mt_copy_string(options->model);
+    d->options.model = d->model_path;
+    motet_status status = d->model_path ? set_up(d) : mt_fail_memory(strlen(options->model));
+    if (status != MOTET_OK) {
+        motet_diarizer_destroy(d);
+        return status;
+    }
+    *out = d;
+    return MOTET_OK;
+}
+
+void motet_diarizer_destroy(motet_diarizer *d)
+{
+    if (!d) return;
+    mt_record_free(&d->record);
+    mt_points_free(&d->points);
+    mt_windows_reset(&d->windows);
+    mt_mel_destroy(d->mel);
+    mt_model_close(d->model);
+    mt_free(d->model_path);
+    mt_free(d);
+}
+
+const motet_diarizer_info *motet_diarizer_describe(const motet_diarizer *d) { return &d->info; }
+
+void motet_diarizer_observe(motet_diarizer *d, motet_chunk_observer observer, void *user)
+{
+    d->observer = observer;
+    d->user = user;
+}
+
+void motet_diarizer_reset(motet_diarizer *d)
+{
+    mt_record_free(&d->record);
+    mt_points_free(&d->points);
+    mt_windows_reset(&d->windows);
+    if (d->mel) mt_mel_reset(d->mel);
+    d->samples = 0;
+    d->features_ms = 0;
+}
+
+/* --- a chunk --------------------------------------------------------------------------------------------------- */
+
+static float sum_seconds(const float *probabilities, int frames, int stride, double frame)
+{
+    float sum = 0;
+    for (int t = 0; t < frames; t++) sum += probabilities[t * stride];
+    return sum * (float)frame;
+}
+
+/* The local speakers of a window that say anything go on record. */
+static motet_status keep_voices(motet_diarizer *d, const mt_encoding *encoding, int64_t start)
+{
+    const mt_model_description *m = mt_model_describe(d->model);
+    MT_TRY(mt_record_window_begin(&d->record, start));
+    for (int k = 0; k < m->speakers; k++) {
+        const float *active = encoding->active + k, *alone = encoding->alone + k;
+        if (sum_seconds(active, m->frames, m->speakers, d->info.frame) < MIN_ACTIVE) continue;
+        MT_TRY(mt_record_voice(&d->record, encoding->voices + k * m->voice, active, m->speakers,
+                               sum_seconds(alone, m->frames, m->speakers, d->info.frame)));
+    }
+    return MOTET_OK;
+}
+
+static motet_status run_chunk(motet_diarizer *d, const float *rows, int64_t start_row)
+{
+    const mt_encoding *encoding;
+    double t0 = now_ms();
+    MT_TRY(mt_model_encode(d->model, rows, &encoding));
+    double t1 = now_ms();
+    MT_TRY(keep_voices(d, encoding, start_row / d->windows.grid));
+    MT_TRY(mt_speakers_window(&d->record, &d->points, &d->rules));
+    double t2 = now_ms();
+    motet_chunk chunk = {.index = (int64_t)d->record.window_count - 1,
+                         .start = (double)(start_row / d->windows.grid) * d->info.frame,
+                         .encode_ms = d->features_ms + t1 - t0,
+                         .cluster_ms = t2 - t1};
+    d->features_ms = 0;
+    if (d->observer && d->observer(d->user, &chunk))
+        return mt_fail(MOTET_ERROR_CANCELLED, "cancelled after %.1f s of audio", chunk.start + d->info.window);
+    return MOTET_OK;
+}
+
+static motet_status run_complete(motet_diarizer *d)
+{
+    const float *rows;
+    int64_t start;
+    while (mt_windows_take(&d->windows, &rows, &start)) MT_TRY(run_chunk(d, rows, start));
+    return MOTET_OK;
+}
+
+/* Pieces of at most a hop, so that no more than one window completes at a time and what is held stays small. */
+static motet_status push_piece(motet_diarizer *d, const float *samples, size_t count)
+{
+    double before = now_ms();
+    const float *rows = samples;
+    size_t row_count = count;
+    if (d->mel) MT_TRY(mt_mel_push(d->mel, samples, count, &rows, &row_count));
+    MT_TRY(mt_windows_push(&d->windows, rows, row_count));
+    d->samples += (int64_t)count;
+    d->features_ms += now_ms() - before;
+    return run_complete(d);
+}
+
+motet_status motet_diarizer_push(motet_diarizer *d, const float *samples, size_t count)
+{
+    size_t piece = (size_t)lround(d->info.hop * d->info.sample_rate);
+    while (count) {
+        size_t now = count < piece ? count : piece;
+        MT_TRY(push_piece(d, samples, now));
+        samples += now;
+        count -= now;
+    }
+    return MOTET_OK;
+}
+
+/* --- the end --------------------------------------------------------------------------------------------------- */
+
+static motet_status run_last(motet_diarizer *d)
+{
+    if (d->mel) {
+        const float *rows;
+        size_t count;
+        MT_TRY(mt_mel_finish(d->mel, &rows, &count));
+        MT_TRY(mt_windows_push(&d->windows, rows, count));
+        MT_TRY(run_complete(d));
+    }
+    bool last;
+    const float *rows;
+    int64_t start;
+    MT_TRY(mt_windows_finish(&d->windows, &last, &rows, &start));
+    return last ? run_chunk(d, rows, start) : MOTET_OK;
+}
+
+static motet_status conclude(motet_diarizer *d, motet_diarization **out)
+{
+    MT_TRY(run_last(d));
+    int speakers;
+    MT_TRY(mt_speakers_assign(&d->record, &d->points, &d->rules, &speakers));
+    mt_turn_rules rules = {.frame = d->info.frame,
+                           .duration = (double)d->samples / d->info.sample_rate,
+                           .exclusive = d->options.exclusive,
+                           .min_turn = d->options.min_turn,
+                           .min_gap = d->options.min_gap,
+                           .onset = 0.5f};
+    return mt_turns_make(&d->record, speakers, &rules, out);
+}
+
+motet_status motet_diarizer_finish(motet_diarizer *d, motet_diarization **out)
+{
+    *out = NULL;
+    motet_status status = conclude(d, out);
+    motet_diarizer_reset(d);
+    return status;
+}

@@ -1,0 +1,26 @@
+/* RTTM, NIST "Rich Transcription 2009 Evaluation Plan", appendix A: ten fields separated by blanks, so that a file-id must
+ * not hold any. Onset and duration in seconds; both are rounded, the duration so that the end is right to 1 ms too. */
+#include <ctype.h>
+#include <math.h>
+
+#include "diarize/formats/formats.h"
+
+static void add_field(mt_text *text, const char *value)
+{
+    for (const char *c = value; *c; c++) mt_text_add(text, "%c", isspace((unsigned char)*c) ? '_' : *c);
+}
+
+motet_status mt_write_rttm(const motet_diarization *diarization, const motet_document *document, mt_text *text)
+{
+    const char *file_id = document && document->file_id && *document->file_id ? document->file_id : "audio";
+    for (size_t i = 0; i < diarization->turn_count; i++) {
+        const motet_turn *turn = &diarization->turns[i];
+        double start = round(turn->start * 1000) / 1000, end = round(turn->end * 1000) / 1000;
+        if (end <= start) continue; /* under half a millisecond: RTTM has no turns of length 0 */
+        mt_text_add(text, "SPEAKER ");
+        add_field(text, file_id);
+        mt_text_add(text, " 1 %.3f %.3f <NA> <NA> %s <NA> <NA>\n", start, end - start,
+                    diarization->speakers[turn->speaker].label);
+    }
+    return MOTET_OK;
+}

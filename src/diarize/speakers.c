@@ -1,0 +1,248 @@
+/* The rules of grouping; the arithmetic of it is in agglomerate.c. */
+#include "diarize/speakers.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "core/memory.h"
+
+enum {
+    FOLD_AT = 2048,   /* points that are too many */
+    FOLD_TO = 512,    /* points to keep at the most when folding */
+    CANDIDATES = 4,   /* nearest speakers that a voice is tried on */
+    MAX_VOICES = 8    /* voices of one window */
+};
+
+/* Folding must not decide what the final clustering is there to decide. */
+static const float FOLD_SHARE_OF_THRESHOLD = 0.5f;
+
+/* --- while it runs --------------------------------------------------------------------------------------------- */
+
+static motet_status fold(mt_record *record, mt_points *points, const mt_speaker_rules *rules)
+{
+    size_t n = (size_t)points->count;
+    mt_merge *merges = mt_alloc_array(n, sizeof *merges);
+    int *labels = mt_alloc_array(n, sizeof *labels);
+    motet_status status = merges && labels ? mt_agglomerate(points, merges) : mt_fail_memory(n * sizeof *merges);
+    if (status == MOTET_OK) {
+        int steps = 0, clusters;
+        while (steps < points->count - 1 && (merges[steps].distance < rules->threshold * FOLD_SHARE_OF_THRESHOLD ||
+                                             points->count - steps > FOLD_TO))
+            steps++;
+        mt_cut(merges, steps, points->count, labels, &clusters);
+        status = mt_points_fold(points, labels, clusters);
+    }
+    if (status == MOTET_OK)
+        for (size_t v = 0; v < record->voice_count; v++)
+            if (record->voices[v].point >= 0) record->voices[v].point = labels[record->voices[v].point];
+    mt_free(merges);
+    mt_free(labels);
+    return status;
+}
+
+motet_status mt_speakers_window(mt_record *record, mt_points *points, const mt_speaker_rules *rules)
+{
+    size_t first, end;
+    mt_record_voices_of(record, record->window_count - 1, &first, &end);
+    for (size_t v = first; v < end; v++) {
+        mt_voice *voice = &record->voices[v];
+        if (voice->alone < rules->min_clean) continue;
+        MT_TRY(mt_points_add(points, mt_record_vector(record, v), voice->alone));
+        voice->point = points->count - 1;
+        for (size_t u = first; u < v; u++) {
+            const mt_voice *other = &record->voices[u];
+            if (other->point >= 0)
+                MT_TRY(mt_points_link(points, other->point, voice->point,
+                                      other->alone < voice->alone ? other->alone : voice->alone));
+        }
+    }
+    return points->count > FOLD_AT ? fold(record, points, rules) : MOTET_OK;
+}
+
+/* --- the cut --------------------------------------------------------------------------------------------------- */
+
+/* Clean speech that makes a cluster a speaker. Overlapping windows hear the same speech several times; the rule's seconds
+ * are of speech as windows sum it up. */
+static float smallest_speaker(const mt_points *points, const mt_speaker_rules *rules)
+{
+    float total = 0;
+    for (int i = 0; i < points->count; i++) total += points->weights[i];
+    float share = total * rules->min_share;
+    return share < rules->min_speech ? share : rules->min_speech;
+}
+
+/* standing[s]: how many clusters have at least `least` seconds after s merges. */
+static motet_status count_standing(const mt_points *points, const mt_merge *merges, float least, int *standing)
+{
+    size_t n = (size_t)points->count;
+    float *weights = mt_alloc_array(n, sizeof *weights);
+    if (!weights) return mt_fail_memory(n * sizeof *weights);
+    memcpy(weights, points->weights, n * sizeof *weights);
+    standing[0] = 0;
+    for (size_t i = 0; i < n; i++) standing[0] += weights[i] >= least;
+    for (int step = 0; step < points->count - 1; step++) {
+        float *kept = &weights[merges[step].kept], gone = weights[merges[step].gone];
+        int before = (*kept >= least) + (gone >= least);
+        *kept += gone;
+        standing[step + 1] = standing[step] - before + (*kept >= least);
+    }
+    mt_free(weights);
+    return MOTET_OK;
+}
+
+/* The number of merges: up to the threshold, then further while there are too many speakers, or back while too few. */
+static int choose_cut(const mt_merge *merges, const int *standing, int count, const mt_speaker_rules *rules)
+{
+    int steps = 0;
+    while (steps < count - 1 && merges[steps].distance <= rules->threshold) steps++;
+    if (rules->max > 0)
+        while (steps < count - 1 && standing[steps] > rules->max) steps++;
+    if (rules->min > 0 && standing[steps] < rules->min) {
+        int best = steps;
+        for (int s = steps; s >= 0; s--)
+            if (standing[s] > standing[best] && standing[best] < rules->min) best = s;
+        steps = best;
+    }
+    return steps;
+}
+
+/* --- speakers and their voices --------------------------------------------------------------------------------- */
+
+typedef struct centroids {
+    int count;
+    float *vectors; /* dims each, unit length */
+} centroids;
+
+static void normalize(float *vector, int dims)
+{
+    float norm = sqrtf(mt_dot(vector, vector, dims));
+    if (norm > 0)
+        for (int d = 0; d < dims; d++) vector[d] /= norm;
+}
+
+/* Clusters with at least `least` seconds, or, when there is none, the one with the most. */
+static motet_status standing_centroids(const mt_points *clusters, float least, centroids *out)
+{
+    size_t dims = (size_t)clusters->dims;
+    int biggest = 0;
+    for (int i = 1; i < clusters->count; i++)
+        if (clusters->weights[i] > clusters->weights[biggest]) biggest = i;
+    *out = (centroids){0, mt_alloc_array((size_t)clusters->count * dims, sizeof(float))};
+    if (!out->vectors) return mt_fail_memory((size_t)clusters->count * dims * sizeof(float));
+    for (int i = 0; i < clusters->count; i++) {
+        if (clusters->weights[i] < least && i != biggest) continue;
+        float *vector = out->vectors + (size_t)out->count++ * dims;
+        memcpy(vector, clusters->sums + (size_t)i * dims, dims * sizeof(float));
+        normalize(vector, clusters->dims);
+    }
+    return MOTET_OK;
+}
+
+typedef struct candidate {
+    int speaker;
+    float similarity;
+} candidate;
+
+/* The speakers nearest to a voice, nearest first. */
+static int find_candidates(const centroids *speakers, const float *vector, int dims, candidate *out)
+{
+    int used = 0;
+    for (int s = 0; s < speakers->count; s++) {
+        candidate c = {s, mt_dot(vector, speakers->vectors + (size_t)s * (size_t)dims, dims)};
+        int at = used;
+        while (at > 0 && out[at - 1].similarity < c.similarity) at--;
+        if (at >= CANDIDATES) continue;
+        int last = used < CANDIDATES ? used++ : CANDIDATES - 1;
+        memmove(out + at + 1, out + at, (size_t)(last - at) * sizeof *out);
+        out[at] = c;
+    }
+    return used;
+}
+
+typedef struct window_search {
+    int voices;
+    candidate candidates[MAX_VOICES][CANDIDATES];
+    int candidate_count;
+    float weights[MAX_VOICES];
+    float same_penalty;
+    int choice[MAX_VOICES], best_choice[MAX_VOICES];
+    float best;
+} window_search;
+
+/* All ways to give the window's voices to candidates: at most 4^3 for a network of three local speakers. */
+static void search_window(window_search *search, int voice, float value)
+{
+    if (voice == search->voices) {
+        if (value > search->best) {
+            search->best = value;
+            memcpy(search->best_choice, search->choice, sizeof search->choice);
+        }
+        return;
+    }
+    for (int c = 0; c < search->candidate_count; c++) {
+        const candidate *pick = &search->candidates[voice][c];
+        float gain = pick->similarity * search->weights[voice];
+        for (int u = 0; u < voice; u++)
+            if (search->choice[u] == pick->speaker) {
+                float smaller = search->weights[u] < search->weights[voice] ? search->weights[u] : search->weights[voice];
+                gain -= search->same_penalty * smaller;
+            }
+        search->choice[voice] = pick->speaker;
+        search_window(search, voice + 1, value + gain);
+    }
+}
+
+static void assign_window(mt_record *record, size_t w, const centroids *speakers, const mt_speaker_rules *rules)
+{
+    size_t first, end;
+    mt_record_voices_of(record, w, &first, &end);
+    window_search search = {.voices = (int)(end - first), .same_penalty = rules->same_penalty, .best = -FLT_MAX};
+    for (int v = 0; v < search.voices; v++) {
+        search.weights[v] = record->voices[first + (size_t)v].alone + 0.1f; /* even a voice that is never alone counts */
+        search.candidate_count = find_candidates(speakers, mt_record_vector(record, first + (size_t)v), record->dims,
+                                                 search.candidates[v]);
+    }
+    search_window(&search, 0, 0);
+    for (int v = 0; v < search.voices; v++) record->voices[first + (size_t)v].speaker = search.best_choice[v];
+}
+
+/* Without any clean voice there is nothing to tell speakers apart by: everything is one speaker's. */
+static motet_status assign_to_one(mt_record *record, int *count)
+{
+    for (size_t v = 0; v < record->voice_count; v++) record->voices[v].speaker = 0;
+    *count = record->voice_count > 0;
+    return MOTET_OK;
+}
+
+static motet_status cut_dendrogram(mt_points *points, const mt_speaker_rules *rules, float least)
+{
+    size_t n = (size_t)points->count;
+    mt_merge *merges = mt_alloc_array(n, sizeof *merges);
+    int *standing = mt_alloc_array(n, sizeof *standing), *labels = mt_alloc_array(n, sizeof *labels), clusters;
+    motet_status status =
+        merges && standing && labels ? mt_agglomerate(points, merges) : mt_fail_memory(n * sizeof *merges);
+    if (status == MOTET_OK) status = count_standing(points, merges, least, standing);
+    if (status == MOTET_OK) {
+        mt_cut(merges, choose_cut(merges, standing, points->count, rules), points->count, labels, &clusters);
+        status = mt_points_fold(points, labels, clusters);
+    }
+    mt_free(merges);
+    mt_free(standing);
+    mt_free(labels);
+    return status;
+}
+
+motet_status mt_speakers_assign(mt_record *record, mt_points *points, const mt_speaker_rules *rules, int *count)
+{
+    if (points->count == 0) return assign_to_one(record, count);
+    float least = smallest_speaker(points, rules);
+    MT_TRY(cut_dendrogram(points, rules, least));
+    centroids speakers;
+    MT_TRY(standing_centroids(points, least, &speakers));
+    for (size_t w = 0; w < record->window_count; w++) assign_window(record, w, &speakers, rules);
+    *count = speakers.count;
+    mt_free(speakers.vectors);
+    return MOTET_OK;
+}

@@ -1,0 +1,29 @@
+/* From voices to speakers: which voices of the windows belong to one person, and how many persons there are.
+ *
+ * While the recording runs, voices with enough clean speech become points of a clustering; when there are too many, close ones
+ * are folded together, so that memory and time stay bounded however long it runs. At the end the points are clustered, the
+ * cut of the dendrogram is chosen (by the threshold, or by the number of speakers that was asked for), clusters with little
+ * speech are dissolved, and every voice, also the short ones, goes to the speaker it is nearest to, two voices of one window
+ * to two speakers where possible. */
+#ifndef MT_DIARIZE_SPEAKERS_H
+#define MT_DIARIZE_SPEAKERS_H
+
+#include "diarize/agglomerate.h"
+#include "diarize/record.h"
+
+typedef struct mt_speaker_rules {
+    float threshold;    /* cosine distance at which clustering stops */
+    int min, max;       /* speakers; 0: no bound; equal: exactly so many */
+    float min_clean;    /* seconds a voice needs to take part in the clustering */
+    float min_speech;   /* seconds of clean voice in all windows together that a cluster needs to stand as a speaker ... */
+    float min_share;    /* ... or this share of all of it, whichever is less */
+    float same_penalty; /* how much similarity it must gain to put two voices of a window to one speaker */
+} mt_speaker_rules;
+
+/* Takes the voices of the record's last window into the clustering. */
+motet_status mt_speakers_window(mt_record *record, mt_points *points, const mt_speaker_rules *rules);
+
+/* Sets `speaker` of every voice (0 .. *count - 1). Uses up the points. */
+motet_status mt_speakers_assign(mt_record *record, mt_points *points, const mt_speaker_rules *rules, int *count);
+
+#endif
