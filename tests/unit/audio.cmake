@@ -1,0 +1,1 @@
+motet_test(test_resample ${CMAKE_CURRENT_LIST_DIR}/test_resample.c mt_audio mt_core)
