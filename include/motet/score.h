@@ -11,22 +11,25 @@
  * All times are seconds from the beginning of the recording; all rates are fractions (0.25 is 25 %).
  *
  * What is scored. A recording is known by its file id, RTTM field 2. The scored regions U are those of the UEM, or
- * without one the single stretch from the first onset to the last end of reference and hypothesis together. Turns of one
- * speaker that overlap are merged; turns that merely touch (to 1e-8 s) stay two.
+ * without one the single stretch from the first onset to the last end of reference and hypothesis together. Turns of
+ * one speaker that overlap are merged; turns that merely touch (to 1e-8 s) stay two.
  *
  * DER (NIST RT-09 evaluation plan; md-eval-22). Over all stretches of S, what is left of U after the collar and, if so
  * wished, the overlapped speech of the reference are taken out, with d the length of a stretch, n_ref and n_hyp the
  * speakers active in it, and n_map those of n_ref whose mapped partner is active:
  *
- *     scored     = sum of d n_ref              false alarm = sum of d max(n_hyp - n_ref, 0)
- *     missed     = sum of d max(n_ref - n_hyp, 0)    confusion = sum of d (min(n_ref, n_hyp) - n_map)
- *     DER        = (missed + false alarm + confusion) / scored; with nothing to score: 0, or 1 if there is a false alarm
+ *     scored      = sum of d n_ref
+ *     missed      = sum of d max(n_ref - n_hyp, 0)
+ *     false alarm = sum of d max(n_hyp - n_ref, 0)
+ *     confusion   = sum of d (min(n_ref, n_hyp) - n_map)
+ *     DER         = (missed + false alarm + confusion) / scored
  *
+ * With nothing to score the DER is 0, or 1 if there is a false alarm.
  * The mapping pairs each reference speaker with at most one hypothesis speaker so that the time both speak is greatest.
  *
- * JER (DIHARD II evaluation plan). For a reference speaker and its partner 1 - |both| / |either|, and 1 without a partner;
- * a file's JER is the mean over its reference speakers. A file without reference speech has 1, or 0 if the hypothesis
- * is silent as well.
+ * JER (DIHARD II evaluation plan). For a reference speaker and its partner 1 - |both| / |either|, and 1 without a
+ * partner; a file's JER is the mean over its reference speakers. A file without reference speech has 1, or 0 if the
+ * hypothesis is silent as well.
  *
  * Two conventions are in use for the same words, and their numbers differ by up to a factor of two:
  *
@@ -38,8 +41,8 @@
  *                      the turn its beginning lies in), with the
  *                      mapping that makes the JER itself least
  *
- * Files are pooled by adding up: DER as the errors of all over the scored time of all, JER as the mean over the reference
- * speakers of all files. */
+ * Files are pooled by adding up: DER as the errors of all over the scored time of all, JER as the mean over the
+ * reference speakers of all files. */
 #ifndef MOTET_SCORE_H
 #define MOTET_SCORE_H
 
@@ -66,8 +69,9 @@ MOTET_API void motet_rttm_destroy(motet_rttm *rttm); /* NULL is allowed */
 
 /* Adds the turns of an RTTM file, or of all the files of a folder whose names end in .rttm. Of RTTM (NIST RT-09
  * evaluation plan, appendix A) the lines of type SPEAKER count: file id, channel (ignored: the recording is one), onset,
- * duration, two fields that are ignored, speaker, and one or two more. Other types, comments (;;) and blank lines are
- * passed over, turns without duration as well.
+ * duration, two fields that are ignored, speaker, and one or two more. Other types of that plan, comments (;;) and blank
+ * lines are passed over, turns without duration as well.
+ *
  * Errors: IO; FORMAT, naming the file, line and field: too few fields, an unknown type, not a number, negative; LIMIT: a
  * file over 1 GiB, a time over 1e9 s; MEMORY. After an error the set holds the turns read until then. */
 MOTET_API MOTET_CHECKED motet_status motet_rttm_read(motet_rttm *rttm, const char *path);
@@ -115,17 +119,17 @@ MOTET_API void motet_score_options_init(motet_score_options *options);
 
 /* One recording, or all of them together. */
 typedef struct motet_score {
-    const char *file;                       /* NULL: all together */
-    double scored;                          /* s of reference speech in S, each speaker counted: what DER divides by */
-    double missed, false_alarm, confusion;  /* s, each speaker counted */
-    double der, jer;                        /* fractions */
-    double region;                          /* s of S */
-    double speech;                          /* s of S in which anybody speaks in the reference */
-    double missed_speech;                   /* s of it in which the hypothesis is silent */
-    double false_alarm_speech;              /* s of S in which only the hypothesis has speech */
-    size_t reference_speakers;              /* heard in U; for all together the sum over the files */
+    const char *file;                      /* NULL: all together */
+    double scored;                         /* s of reference speech in S, each speaker counted: what DER divides by */
+    double missed, false_alarm, confusion; /* s, each speaker counted */
+    double der, jer;                       /* fractions */
+    double region;                         /* s of S */
+    double speech;                         /* s of S in which anybody speaks in the reference */
+    double missed_speech;                  /* s of it in which the hypothesis is silent */
+    double false_alarm_speech;             /* s of S in which only the hypothesis has speech */
+    size_t reference_speakers;             /* heard in U; for all together the sum over the files */
     size_t hypothesis_speakers;
-    bool no_hypothesis;                     /* the hypothesis does not have the file: all is missed */
+    bool no_hypothesis; /* the hypothesis does not have the file: all is missed */
 } motet_score;
 
 /* Why a file is not scored. */
@@ -142,8 +146,8 @@ typedef struct motet_score_omission {
 typedef struct motet_score_report motet_score_report;
 
 /* Scores every file of the reference. uem NULL: see above; options NULL takes the defaults. The report stands on its
- * own: the sets may go. Errors: ARGUMENT: a collar that is negative or not finite; LIMIT: more than 1024 speakers in one
- * file; MEMORY. */
+ * own: the sets may go. Errors: ARGUMENT: a collar that is negative or not finite; LIMIT: more than 1024 speakers in
+ * one file; MEMORY. */
 MOTET_API MOTET_CHECKED motet_status motet_score_run(const motet_rttm *reference, const motet_rttm *hypothesis,
                                                      const motet_uem *uem, const motet_score_options *options,
                                                      motet_score_report **out);

@@ -1,9 +1,9 @@
-/* Shortest augmenting paths, as R. Jonker and A. Volgenant describe them ("A shortest augmenting path algorithm for dense
- * and sparse linear assignment problems", Computing 38, 1987), without their initialisation tricks.
+/* Shortest augmenting paths, as R. Jonker and A. Volgenant describe them ("A shortest augmenting path algorithm for
+ * dense and sparse linear assignment problems", Computing 38, 1987), without their initialisation tricks.
  *
- * "Left" is the smaller side. Left nodes enter one at a time. Each looks for the cheapest alternating path to a free right
- * node by Dijkstra's algorithm over reduced costs, cost - potential(left) - potential(right), which the potentials keep
- * from being negative; then the pairs along the path are swapped. */
+ * "Left" is the smaller side. Left nodes enter one at a time. Each looks for the cheapest alternating path to a free
+ * right node by Dijkstra's algorithm over reduced costs, cost - potential(left) - potential(right), which the
+ * potentials keep from being negative; then the pairs along the path are swapped. */
 #include "core/assignment.h"
 
 #include <math.h>
@@ -28,7 +28,8 @@ static double cost(const problem *p, size_t left, size_t right)
     return p->costs[left * p->left_stride + right * p->right_stride];
 }
 
-/* Shortens the distances of unsettled right nodes by way of `left`, itself `so_far` away. Returns the nearest of them. */
+/* Shortens the distances of unsettled right nodes by way of `left`, itself `so_far` away. Returns the nearest of them.
+ */
 static size_t relax(problem *p, size_t left, double so_far)
 {
     size_t nearest = MT_UNASSIGNED;
@@ -124,7 +125,8 @@ motet_status mt_assign(size_t rows, size_t columns, const double *costs, size_t 
                  .left_stride = wide ? columns : 1,
                  .right_stride = wide ? 1 : columns};
     motet_status status = solve(&p);
-    for (size_t row = 0; status == MOTET_OK && row < rows; row++) column_of[row] = wide ? p.pair_of[row] : p.partner[row];
+    for (size_t row = 0; status == MOTET_OK && row < rows; row++)
+        column_of[row] = wide ? p.pair_of[row] : p.partner[row];
     release(&p);
     return status;
 }

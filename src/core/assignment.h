@@ -1,6 +1,6 @@
 /* The assignment problem: pair rows with columns, each at most once, so that the sum of the costs of the pairs is least
- * and as many are paired as can be (the smaller of the two counts). Scoring maps speakers with it, and the diarizer keeps
- * labels steady from window to window. */
+ * and as many are paired as can be (the smaller of the two counts). Scoring maps speakers with it, and the diarizer
+ * keeps labels steady from window to window. */
 #ifndef MT_CORE_ASSIGNMENT_H
 #define MT_CORE_ASSIGNMENT_H
 
