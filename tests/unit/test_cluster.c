@@ -237,7 +237,7 @@ static void people_heard_together_stay_apart(void **state)
     int count;
     seed = 5;
     assert_int_equal(scene_make(&s, 1, 0, &rules), MOTET_OK);
-    unit_vector(s.centers[1], s.centers[0], 0.1f);
+    unit_vector(s.centers[1], s.centers[0], 0.07f);
     assert_true(mt_dot(s.centers[0], s.centers[1], DIMS) > 0.8f);
     float active[FRAMES] = {1, 1, 1, 1, 1}, a[DIMS], b[DIMS];
     for (int w = 0; w < 20; w++) {
