@@ -1,0 +1,47 @@
+"""Makes the small models of tests/cli/models that motet must refuse with a clear message. Needs the onnx package; the
+models are in the tree, so tests do not run this."""
+import os
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper, save
+
+HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
+
+DIARIZER = {
+    "motet.format": "1", "motet.name": "toy", "motet.version": "1", "motet.licence": "none", "motet.role": "diarizer",
+    "motet.sample_rate": "16000", "motet.window": "48000", "motet.input": "waveform", "motet.frame_step": "320",
+    "motet.activity": "multilabel", "motet.speakers": "2", "motet.voice": "4", "motet.threshold": "0.5",
+}
+
+
+def write(name, nodes, inputs, outputs, metadata, constants=()):
+    graph = helper.make_graph(nodes, "toy", inputs, outputs, [numpy_helper.from_array(v, k) for k, v in constants])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    for key, value in metadata.items():
+        entry = model.metadata_props.add()
+        entry.key, entry.value = key, value
+    save(model, os.path.join(HERE, name + ".onnx"))
+
+
+def value(name, shape):
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+activity, voices = value("activity", [1, 150, 2]), value("voices", [1, 2, 4])
+zeros = [("a", np.zeros((1, 150, 2), np.float32)), ("v", np.zeros((1, 2, 4), np.float32))]
+answer = [helper.make_node("Identity", ["a"], ["activity"]), helper.make_node("Identity", ["v"], ["voices"])]
+
+write("no_description", answer, [value("waveform", [1, 48000])], [activity, voices], {}, zeros)
+write("wrong_input", answer, [value("waveform", [1, 4])], [activity, voices], DIARIZER, zeros)
+write("no_voices", answer[:1], [value("waveform", [1, 48000])], [activity], DIARIZER, zeros)
+write("bad_number", answer, [value("waveform", [1, 48000])], [activity, voices],
+      DIARIZER | {"motet.window": "three seconds"}, zeros)
+write("missing_operators",
+      [helper.make_node("Frobnicate", ["waveform"], ["x"]), helper.make_node("Defenestrate", ["x"], ["y"], domain="org.example")]
+      + answer, [value("waveform", [1, 48000])], [activity, voices], DIARIZER, zeros)
+# Declares shapes that fit and comes out with others: only a run can tell.
+write("wrong_at_run", [helper.make_node("Identity", ["v"], ["activity"]), helper.make_node("Identity", ["a"], ["voices"])],
+      [value("waveform", ["n", "samples"])], [value("activity", ["n", "t", "k"]), value("voices", ["n", "k", "d"])],
+      DIARIZER, zeros)
+# Nobody ever speaks.
+write("nobody", answer, [value("waveform", [1, 48000])], [activity, voices], DIARIZER, zeros)
