@@ -43,8 +43,7 @@ struct motet_audio {
     int64_t repaired;  /* samples that were no numbers */
     bool ogg;
     bool ended;                   /* the decoder has no more */
-    int64_t damaged_at;           /* frame at which the decoder first complained */
-    char complaint[REASON_BYTES]; /* and of what, or "" */
+    char complaint[REASON_BYTES]; /* of the decoder, or "" */
     float block[BLOCK_SAMPLES];   /* interleaved, as decoded */
 };
 
@@ -264,16 +263,16 @@ static void mix(motet_audio *audio, size_t frames, float *samples)
     }
 }
 
-/* Decodes up to `frames` frames that fit the block. */
+/* Decodes up to `frames` frames that fit the block. A complaint is the end: a decoder that finds its way again has lost
+ * an unknown stretch, and all that followed would stand at the wrong time. */
 static size_t decode(motet_audio *audio, size_t frames)
 {
     size_t most = BLOCK_SAMPLES / (size_t)audio->info.channels;
     sf_count_t got = sf_readf_float(audio->decoder, audio->block, (sf_count_t)(frames < most ? frames : most));
-    if (sf_error(audio->decoder) != SF_ERR_NO_ERROR && !audio->complaint[0]) {
-        audio->damaged_at = audio->delivered;
-        snprintf(audio->complaint, sizeof audio->complaint, "%s", sf_strerror(audio->decoder));
+    if (sf_error(audio->decoder) != SF_ERR_NO_ERROR) {
+        snprintf(audio->complaint, sizeof audio->complaint, ": %s", sf_strerror(audio->decoder));
     }
-    if (got <= 0) audio->ended = true;
+    audio->ended = got <= 0 || audio->complaint[0];
     return got > 0 ? (size_t)got : 0;
 }
 
@@ -286,12 +285,9 @@ static motet_status judge_end(const motet_audio *audio)
     if (error) return mt_fail(MOTET_ERROR_IO, "%s: %s after %.2f s", name, strerror(error), seconds);
     char whole[32] = "";
     if (audio->expected >= 0) snprintf(whole, sizeof whole, " of %.2f s", (double)audio->expected / rate);
-    if (audio->complaint[0]) {
-        return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged or truncated after %.2f s%s: %s (%.2f s could be read)", name,
-                       (double)audio->damaged_at / rate, whole, audio->complaint, seconds);
-    }
-    if (audio->delivered < audio->expected) {
-        return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged or truncated after %.2f s%s", name, seconds, whole);
+    if (audio->complaint[0] || audio->delivered < audio->expected) {
+        return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged or truncated after %.2f s%s%s", name, seconds, whole,
+                       audio->complaint);
     }
     if (audio->ogg && !mt_ogg_complete(audio->view.source)) {
         return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged or truncated after %.2f s: its last page is missing", name,
