@@ -3,7 +3,7 @@ PRESET ?= release
 BUILD = build/$(PRESET)
 PREFIX ?= /usr/local
 
-.PHONY: deps build demo test asan tsan conformance eval bench install clean
+.PHONY: deps build demo test asan tsan tsan-threads valgrind conformance eval bench install clean
 
 deps:
 	scripts/deps.sh
@@ -20,6 +20,16 @@ test: build
 
 asan tsan:
 	$(MAKE) test PRESET=$@
+
+# Only what runs threads: the rest is slow under the thread sanitizer and has nothing to tell it.
+tsan-threads:
+	$(MAKE) build PRESET=tsan
+	ctest --preset tsan -L threads
+
+# The command on odd and bad input, every call of it under valgrind. Takes minutes.
+valgrind: build
+	MOTET_PATIENCE=15 MOTET_RUN="valgrind -q --error-exitcode=99 --leak-check=full" \
+		tests/cli/cli.sh $(BUILD)/motet $(BUILD)/tests/make_audio
 
 conformance: build
 	tests/conformance/run.sh $(BUILD)

@@ -1,0 +1,27 @@
+#!/bin/bash
+# An hour of audio (the development conversations joined and repeated): elapsed time and resident memory of one whole
+# `motet diarize`, and whether the speakers keep their labels from one round of the conversations to the next.
+#   hour.sh BUILD_FOLDER [SECONDS [OPTION...]]
+set -eu
+cd "$(dirname "$0")/../.."
+build=$1 seconds=${2:-3600}
+shift $(($# < 2 ? $# : 2))
+data=${MOTET_DATA:-../shared/data}/conversations
+if [ ! -d "$data" ]; then
+    echo "hour: skipped, no recordings in $data: set MOTET_DATA"
+    exit 0
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+round=$("$build/tests/join_audio" "$work/hour.flac" "$seconds" "$data"/*.flac)
+/usr/bin/env time -f '%e %M' -o "$work/time" "$build/motet" diarize --quiet --latency-report "$work/l.json" "$@" "$work/hour.flac" >"$work/hour.rttm"
+read -r elapsed kilobytes <"$work/time"
+awk -v e="$elapsed" -v k="$kilobytes" -v s="$seconds" 'BEGIN {
+    printf "%-44s %8.0f\n%-44s %8.1f\n%-44s %8.4f   (bar 0.02)\n%-44s %8.0f   (bar 250)\n",
+        "audio, s", s, "elapsed, s", e, "elapsed / duration", e / s, "largest resident memory, MB", k / 1024 }'
+# Labels per 20 ms of the first round against those of every later one.
+awk -v round="$round" '
+    { n = int(($4 + $5) * 50); for (f = int($4 * 50); f < n; f++) { r = int(f / 50 / round); at = f - int(r * round * 50)
+        if (r == 0) first[at, $8] = 1; else { total++; if ((at, $8) in first || (at - 1, $8) in first || (at + 1, $8) in first) same++ } } }
+    END { printf "%-44s %8.2f\n", "speech with the label of the first round, %", total ? 100 * same / total : 0 }' "$work/hour.rttm"
+awk '{ if (!($8 in seen)) { seen[$8] = 1; n++ } } END { printf "%-44s %8d\n", "speakers", n }' "$work/hour.rttm"
