@@ -22,8 +22,8 @@ typedef struct mt_op mt_op; /* ops/op.h */
 
 enum { MT_NO_VALUE = -1 };
 
-/* Guards against hostile files: nodes after functions are expanded, and graphs nested in graphs. */
-enum { MT_MAX_NODES = 1000000, MT_MAX_GRAPH_DEPTH = 40 };
+/* Guards against hostile files. Nodes and values count after functions are expanded. */
+enum { MT_MAX_NODES = 1000000, MT_MAX_VALUES = 16000000, MT_MAX_GRAPH_DEPTH = 40 };
 
 typedef enum mt_attribute_kind {
     MT_ATTRIBUTE_FLOAT,
@@ -33,7 +33,8 @@ typedef enum mt_attribute_kind {
     MT_ATTRIBUTE_INTS,
     MT_ATTRIBUTE_STRINGS,
     MT_ATTRIBUTE_TENSOR,
-    MT_ATTRIBUTE_GRAPH
+    MT_ATTRIBUTE_GRAPH,
+    MT_ATTRIBUTE_OTHER /* sparse tensors, types, lists of graphs: no operator here reads them */
 } mt_attribute_kind;
 
 typedef struct mt_attribute {
@@ -53,8 +54,8 @@ typedef struct mt_attribute {
 } mt_attribute;
 
 struct mt_node {
-    const char *name; /* never "": the type and place where the file gives none */
-    const char *type; /* "Conv" */
+    const char *name;   /* never "": the type and place where the file gives none */
+    const char *type;   /* "Conv" */
     const char *domain; /* "" is ai.onnx */
     int version;        /* of the domain, as the model imports it */
     const mt_op *op;    /* set when operators are looked up */
@@ -65,7 +66,7 @@ struct mt_node {
 };
 
 struct mt_graph {
-    const char *name;
+    int number; /* below model.graph_count, and no other graph's */
     int input_count, output_count, node_count;
     int *inputs, *outputs;
     mt_node **nodes; /* in an order in which every input is there before it is read */
@@ -73,6 +74,7 @@ struct mt_graph {
 
 typedef struct mt_value {
     const char *name;     /* as in the file, for messages */
+    const mt_graph *home; /* the graph it belongs to: as an input, or made by one of its nodes */
     motet_tensor *tensor; /* its elements when they are known at load, else NULL */
 } mt_value;
 
@@ -80,12 +82,12 @@ typedef struct mt_model {
     mt_arena arena;
     mt_value *values;
     size_t value_count, value_capacity;
-    size_t node_total; /* nodes built so far, functions expanded: held against MT_MAX_NODES */
+    int graph_count;
     mt_graph *main;
     motet_value_info *inputs, *outputs; /* as declared; main->inputs and main->outputs in the same order */
     struct mt_metadata {
         const char *key, *value;
-    } *metadata;
+    } * metadata;
     size_t metadata_count;
     motet_tensor **tensors; /* what is to be cleared with the model */
     size_t tensor_count, tensor_capacity;
@@ -94,8 +96,11 @@ typedef struct mt_model {
 /* An empty tensor that lives, and is cleared, with the model. */
 motet_status mt_model_tensor(mt_model *model, motet_tensor **out);
 
-/* A new value; `name` is kept as it is. */
-motet_status mt_model_value(mt_model *model, const char *name, int *out);
+/* A new value of graph `home`, with a copy of `name`. */
+motet_status mt_model_value(mt_model *model, const char *name, const mt_graph *home, int *out);
+
+/* A new graph without anything in it. */
+motet_status mt_model_graph(mt_model *model, mt_graph **out);
 
 /* NULL is allowed. */
 void mt_model_destroy(mt_model *model);

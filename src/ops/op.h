@@ -112,4 +112,9 @@ struct mt_op {
 /* The operator for a node (domain "" is ai.onnx), or NULL when there is none. */
 const mt_op *mt_op_find(const char *domain, const char *name, int version);
 
+/* The functions themselves. */
+#define MT_OP(domain, name, since, function) motet_status function(mt_op_context *context);
+#include "ops/registry.def"
+#undef MT_OP
+
 #endif

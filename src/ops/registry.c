@@ -3,10 +3,6 @@
 
 #include "ops/op.h"
 
-#define MT_OP(domain, name, since, function) motet_status function(mt_op_context *context);
-#include "ops/registry.def"
-#undef MT_OP
-
 static const mt_op table[] = {
 #define MT_OP(domain, name, since, function) {domain, #name, since, function},
 #include "ops/registry.def"

@@ -1,0 +1,39 @@
+/* A graph laid out for running: everything that does not depend on the inputs is decided here, once. */
+#ifndef MT_ENGINE_PLAN_H
+#define MT_ENGINE_PLAN_H
+
+#include "graph/graph.h"
+#include "ops/op.h"
+
+/* One node: where its tensors are, and which values nobody reads after it. Slots are indices into the tensors of a run;
+ * `in` and `out` are indices into the lists of pointers of a run. */
+typedef struct mt_step {
+    const mt_node *node;
+    mt_op_function run;
+    int version;
+    int in, in_count;
+    int out, out_count;
+    int release, release_count; /* in mt_plan.releases */
+} mt_step;
+
+/* The steps of one graph, the main one or a nested one. */
+typedef struct mt_step_range {
+    int first, count;
+} mt_step_range;
+
+typedef struct mt_plan {
+    const mt_model *model;
+    mt_step *steps;
+    int *releases;         /* value numbers */
+    int *in;               /* value numbers or MT_NO_VALUE: the inputs of all steps, one after the other */
+    int *out;              /* slots: the outputs of all steps, likewise */
+    mt_step_range *graphs; /* by mt_graph.number */
+    int step_count, release_count, in_count, out_count;
+    int slots; /* the values, and one for every output that nobody reads */
+} mt_plan;
+
+/* All nodes must have their operators. The model must outlive the plan and stay as it is. */
+motet_status mt_plan_create(const mt_model *model, mt_plan **out);
+void mt_plan_destroy(mt_plan *plan); /* NULL is allowed */
+
+#endif

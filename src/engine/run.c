@@ -1,0 +1,177 @@
+/* Running is a loop over the steps of the plan. A step's context is made of ready lists of pointers, so that what a
+ * node costs besides its operator is a few stores. Nested graphs run in the same array of slots. */
+#include "engine/run.h"
+
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+
+static const mt_op_host host;
+
+motet_status mt_run_create(const mt_plan *plan, mt_pool *pool, bool reference, mt_run **out)
+{
+    *out = NULL;
+    mt_run *run = mt_alloc_zero(1, sizeof *run);
+    if (!run) return mt_fail_memory(sizeof *run);
+    *run = (mt_run){.plan = plan, .pool = pool, .reference = reference};
+    run->slots = mt_alloc_zero((size_t)plan->slots, sizeof *run->slots);
+    run->in = mt_alloc_array((size_t)plan->in_count, sizeof *run->in);
+    run->out = mt_alloc_array((size_t)plan->out_count, sizeof *run->out);
+    if (!run->slots || !run->in || !run->out) {
+        mt_run_destroy(run);
+        return mt_fail_memory((size_t)plan->slots * sizeof *run->slots);
+    }
+    for (int i = 0; i < plan->in_count; i++)
+        run->in[i] = plan->in[i] == MT_NO_VALUE ? NULL : mt_run_value(run, plan->in[i]);
+    for (int i = 0; i < plan->out_count; i++) run->out[i] = &run->slots[plan->out[i]];
+    *out = run;
+    return MOTET_OK;
+}
+
+static void clear_slots(mt_run *run)
+{
+    for (int i = 0; i < run->plan->slots; i++) mt_buffers_clear(&run->buffers, &run->slots[i]);
+}
+
+void mt_run_destroy(mt_run *run)
+{
+    if (!run) return;
+    if (run->slots) clear_slots(run);
+    mt_buffers_drop(&run->buffers);
+    mt_free(run->slots);
+    mt_free(run->in);
+    mt_free(run->out);
+    mt_free(run->scratch);
+    mt_free(run);
+}
+
+motet_tensor *mt_run_value(mt_run *run, int value)
+{
+    motet_tensor *constant = run->plan->model->values[value].tensor;
+    return constant ? constant : &run->slots[value];
+}
+
+/* --- steps ---------------------------------------------------------------------------------------------------- */
+
+static void release_scratch(mt_run *run, size_t mark)
+{
+    while (run->scratch_count > mark) mt_buffers_give(&run->buffers, run->scratch[--run->scratch_count]);
+}
+
+/* An operator that forgets an output must not make the next one read nothing. */
+static motet_status check_made(const mt_step *step, motet_tensor *const *out)
+{
+    for (int i = 0; i < step->out_count; i++)
+        if (!out[i]->data && step->node->outputs[i] != MT_NO_VALUE)
+            return mt_fail(MOTET_ERROR_UNSUPPORTED, "output %d is not supported", i);
+    return MOTET_OK;
+}
+
+static motet_status run_step(mt_run *run, const mt_step *step)
+{
+    motet_tensor *const *out = run->out + step->out;
+    mt_op_context context = {.node = step->node,
+                             .version = step->version,
+                             .in_count = step->in_count,
+                             .out_count = step->out_count,
+                             .in = run->in + step->in,
+                             .out = out,
+                             .reference = run->reference,
+                             .pool = run->pool,
+                             .host = &host,
+                             .run = run};
+    size_t mark = run->scratch_count;
+    motet_status status = step->run(&context);
+    release_scratch(run, mark);
+    if (status == MOTET_OK) status = check_made(step, out);
+    if (status != MOTET_OK) return mt_fail_in(status, "node '%s' (%s)", step->node->name, step->node->type);
+    for (int i = 0; i < step->out_count; i++)
+        if (step->node->outputs[i] == MT_NO_VALUE) mt_buffers_clear(&run->buffers, out[i]);
+    const int *releases = run->plan->releases + step->release;
+    for (int i = 0; i < step->release_count; i++) mt_buffers_clear(&run->buffers, &run->slots[releases[i]]);
+    return MOTET_OK;
+}
+
+static motet_status run_steps(mt_run *run, const mt_graph *graph)
+{
+    mt_step_range range = run->plan->graphs[graph->number];
+    for (int i = 0; i < range.count; i++) MT_TRY(run_step(run, &run->plan->steps[range.first + i]));
+    return MOTET_OK;
+}
+
+/* Makes an empty slot show what is fed to it. */
+static void feed(motet_tensor *slot, const motet_tensor *tensor)
+{
+    mt_tensor_share(slot, tensor, tensor->rank, tensor->dims);
+    slot->constant = false;
+}
+
+void mt_run_feed(mt_run *run, int index, const motet_tensor *tensor)
+{
+    motet_tensor *slot = &run->slots[run->plan->model->main->inputs[index]];
+    mt_buffers_clear(&run->buffers, slot);
+    feed(slot, tensor);
+}
+
+/* The values of a graph end with it: inputs and outputs, as all others have been released on the way. */
+static void leave_graph(mt_run *run, const mt_graph *graph)
+{
+    for (int i = 0; i < graph->input_count; i++) mt_buffers_clear(&run->buffers, &run->slots[graph->inputs[i]]);
+    for (int i = 0; i < graph->output_count; i++) {
+        const mt_value *value = &run->plan->model->values[graph->outputs[i]];
+        if (value->home == graph) mt_buffers_clear(&run->buffers, &run->slots[graph->outputs[i]]);
+    }
+}
+
+motet_status mt_run_main(mt_run *run)
+{
+    motet_status status = run_steps(run, run->plan->model->main);
+    if (status != MOTET_OK) clear_slots(run); /* whatever the run had come to */
+    return status;
+}
+
+void mt_run_reset(mt_run *run)
+{
+    leave_graph(run, run->plan->model->main);
+    mt_buffers_trim(&run->buffers);
+}
+
+/* --- what operators ask for ----------------------------------------------------------------------------------- */
+
+static motet_status host_alloc(mt_op_context *c, motet_tensor *tensor, motet_type type, int rank, const int64_t *dims)
+{
+    mt_run *run = c->run;
+    return mt_buffers_tensor(&run->buffers, tensor, type, rank, dims);
+}
+
+static motet_status host_scratch(mt_op_context *c, size_t bytes, void **out)
+{
+    mt_run *run = c->run;
+    if (!mt_reserve((void **)&run->scratch, run->scratch_count, &run->scratch_capacity, sizeof *run->scratch))
+        return mt_fail_memory(sizeof *run->scratch);
+    mt_buffer *buffer = mt_buffers_take(&run->buffers, bytes);
+    if (!buffer) return mt_fail_memory(bytes);
+    run->scratch[run->scratch_count++] = buffer;
+    *out = buffer->elements;
+    return MOTET_OK;
+}
+
+static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,
+                                   int input_count, motet_tensor *outputs, int output_count)
+{
+    mt_run *run = c->run;
+    if (input_count != graph->input_count || output_count > graph->output_count)
+        return mt_fail(MOTET_ERROR_FORMAT, "expected a graph of %d inputs and %d outputs, got %d and %d", input_count,
+                       output_count, graph->input_count, graph->output_count);
+    for (int i = 0; i < input_count; i++) feed(&run->slots[graph->inputs[i]], inputs[i]);
+    MT_TRY(run_steps(run, graph));
+    for (int i = 0; i < output_count; i++) {
+        const motet_tensor *made = mt_run_value(run, graph->outputs[i]);
+        mt_tensor_share(&outputs[i], made, made->rank, made->dims);
+    }
+    leave_graph(run, graph);
+    return MOTET_OK;
+}
+
+static const mt_op_host host = {host_alloc, host_scratch, host_run_graph};

@@ -1,0 +1,204 @@
+/* A session holds what all its runs share - the mapped file, the model, the plan, the thread pool - and a stock of
+ * working memories (mt_run). A run takes one from the stock, or makes one, so any number of threads can run at once,
+ * each in memory of its own and without a lock but for taking and giving back. */
+#include "motet/session.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/pool.h"
+#include "core/status.h"
+#include "engine/denormals.h"
+#include "engine/evaluate.h"
+#include "engine/operators.h"
+#include "engine/plan.h"
+#include "engine/run.h"
+#include "engine/transfer.h"
+#include "graph/build.h"
+#include "graph/passes/passes.h"
+#include "onnx/file.h"
+
+struct motet_session {
+    char *name; /* for messages */
+    bool reference;
+    mt_file *file;
+    mt_model *model;
+    mt_plan *plan;
+    mt_pool *pool;
+    pthread_mutex_t lock; /* guards `idle` */
+    mt_run *idle;
+};
+
+void motet_session_options_init(motet_session_options *options)
+{
+    *options = (motet_session_options){.threads = 0, .reference = false};
+}
+
+/* --- opening -------------------------------------------------------------------------------------------------- */
+
+/* Folding settles conditions, and a settled branch brings new nodes to fold. A round that settles nothing is the last;
+ * as branches nest MT_MAX_GRAPH_DEPTH deep at most, there are no more rounds than that. */
+static motet_status fold_and_settle(motet_session *session)
+{
+    bool changed = true;
+    while (changed) {
+        MT_TRY(mt_pass_fold(session->model, mt_evaluate, &session->reference));
+        MT_TRY(mt_pass_branch(session->model, &changed));
+    }
+    return MOTET_OK;
+}
+
+static motet_status simplify(motet_session *session)
+{
+    mt_model *model = session->model;
+    MT_TRY(mt_pass_dead(model)); /* a missing operator matters only where it is used */
+    MT_TRY(mt_find_operators(model));
+    MT_TRY(fold_and_settle(session));
+    MT_TRY(mt_pass_identity(model));
+    return mt_pass_dead(model);
+}
+
+static motet_status prepare(motet_session *session, int threads)
+{
+    MT_TRY(mt_model_build(session->file, &session->model));
+    mt_file_forget_structure(session->file);
+    MT_TRY(simplify(session));
+    MT_TRY(mt_plan_create(session->model, &session->plan));
+    return mt_pool_create(threads ? threads : mt_cpu_count(), &session->pool);
+}
+
+static motet_status open_session(const char *name, const motet_session_options *options, mt_file *file,
+                                 motet_session **out)
+{
+    motet_session_options defaults;
+    motet_session_options_init(&defaults);
+    if (!options) options = &defaults;
+    motet_session *session = mt_alloc_zero(1, sizeof *session);
+    if (!session) {
+        mt_file_close(file);
+        return mt_fail_memory(sizeof *session);
+    }
+    session->file = file;
+    session->reference = options->reference;
+    pthread_mutex_init(&session->lock, NULL);
+    session->name = mt_copy_string(name);
+    unsigned control = mt_denormals_off();
+    motet_status status = session->name ? prepare(session, options->threads) : mt_fail_memory(strlen(name));
+    mt_denormals_restore(control);
+    if (status == MOTET_OK)
+        *out = session;
+    else
+        motet_session_close(session);
+    return status;
+}
+
+motet_status motet_session_open(const char *path, const motet_session_options *options, motet_session **out)
+{
+    mt_file *file;
+    *out = NULL;
+    if (!path) return mt_fail(MOTET_ERROR_ARGUMENT, "no path of a model is given");
+    MT_TRY_AS(mt_file_open(path, &file), "%s", path);
+    MT_TRY_AS(open_session(path, options, file, out), "%s", path);
+    return MOTET_OK;
+}
+
+motet_status motet_session_open_memory(const void *bytes, size_t size, const motet_session_options *options,
+                                       motet_session **out)
+{
+    static const char name[] = "model in memory";
+    mt_file *file;
+    *out = NULL;
+    MT_TRY_AS(mt_file_open_memory(bytes, size, &file), "%s", name);
+    MT_TRY_AS(open_session(name, options, file, out), "%s", name);
+    return MOTET_OK;
+}
+
+void motet_session_close(motet_session *session)
+{
+    if (!session) return;
+    while (session->idle) {
+        mt_run *run = session->idle;
+        session->idle = run->next;
+        mt_run_destroy(run);
+    }
+    mt_pool_destroy(session->pool);
+    mt_plan_destroy(session->plan);
+    mt_model_destroy(session->model);
+    mt_file_close(session->file);
+    pthread_mutex_destroy(&session->lock);
+    mt_free(session->name);
+    mt_free(session);
+}
+
+/* --- what the file declares ----------------------------------------------------------------------------------- */
+
+size_t motet_session_input_count(const motet_session *session)
+{
+    return (size_t)session->model->main->input_count;
+}
+
+size_t motet_session_output_count(const motet_session *session)
+{
+    return (size_t)session->model->main->output_count;
+}
+
+const motet_value_info *motet_session_input(const motet_session *session, size_t index)
+{
+    return index < motet_session_input_count(session) ? &session->model->inputs[index] : NULL;
+}
+
+const motet_value_info *motet_session_output(const motet_session *session, size_t index)
+{
+    return index < motet_session_output_count(session) ? &session->model->outputs[index] : NULL;
+}
+
+const char *motet_session_metadata(const motet_session *session, const char *key)
+{
+    for (size_t i = 0; i < session->model->metadata_count; i++)
+        if (strcmp(session->model->metadata[i].key, key) == 0) return session->model->metadata[i].value;
+    return NULL;
+}
+
+/* --- running -------------------------------------------------------------------------------------------------- */
+
+static motet_status take_run(motet_session *session, mt_run **out)
+{
+    pthread_mutex_lock(&session->lock);
+    mt_run *run = session->idle;
+    if (run) session->idle = run->next;
+    pthread_mutex_unlock(&session->lock);
+    *out = run;
+    return run ? MOTET_OK : mt_run_create(session->plan, session->pool, session->reference, out);
+}
+
+static void give_run(motet_session *session, mt_run *run)
+{
+    mt_run_reset(run);
+    pthread_mutex_lock(&session->lock);
+    run->next = session->idle;
+    session->idle = run;
+    pthread_mutex_unlock(&session->lock);
+}
+
+static motet_status run_once(mt_run *run, const mt_transfer *transfer)
+{
+    MT_TRY(mt_feed_inputs(run, transfer));
+    MT_TRY(mt_run_main(run));
+    return mt_take_outputs(run, transfer);
+}
+
+motet_status motet_session_run(motet_session *session, const char *const *input_names,
+                               const motet_tensor *const *inputs, size_t input_count, const char *const *output_names,
+                               motet_tensor **outputs, size_t output_count)
+{
+    mt_transfer transfer = {session->model, input_names, inputs, input_count, output_names, outputs, output_count};
+    mt_run *run;
+    for (size_t i = 0; i < output_count; i++) outputs[i] = NULL;
+    MT_TRY_AS(take_run(session, &run), "%s", session->name);
+    unsigned control = mt_denormals_off();
+    motet_status status = run_once(run, &transfer);
+    mt_denormals_restore(control);
+    give_run(session, run);
+    return status == MOTET_OK ? status : mt_fail_in(status, "%s", session->name);
+}

@@ -1,0 +1,24 @@
+/* What is done to a model between loading and planning. Every pass leaves a model that computes the same. */
+#ifndef MT_GRAPH_PASSES_PASSES_H
+#define MT_GRAPH_PASSES_PASSES_H
+
+#include "graph/graph.h"
+
+/* Runs one node whose inputs are all constants. outputs[i] is an empty tensor for each output of the node. Fails when
+ * the outputs would take more than `limit` bytes together. */
+typedef motet_status (*mt_evaluator)(void *context, const mt_model *model, const mt_node *node, size_t limit,
+                                     motet_tensor *const *outputs);
+
+/* Removes nodes whose results nobody reads, and marks outputs that nobody reads as such. */
+motet_status mt_pass_dead(mt_model *model);
+
+/* Runs the nodes whose inputs are constants, once, now. A node that fails stays, to fail in its own time. */
+motet_status mt_pass_fold(mt_model *model, mt_evaluator evaluate, void *context);
+
+/* Replaces every If whose condition is a constant by the nodes of its branch; *changed tells whether there was one. */
+motet_status mt_pass_branch(mt_model *model, bool *changed);
+
+/* Removes nodes that only hand their input on: Identity, and Dropout outside training. */
+motet_status mt_pass_identity(mt_model *model);
+
+#endif

@@ -1,0 +1,20 @@
+/* A small copy of a model file, without its weights: what protobuf-c unpacks. */
+#ifndef MT_ONNX_COMPACT_H
+#define MT_ONNX_COMPACT_H
+
+#include "motet/status.h"
+#include "onnx/map.h"
+
+/* What stands in the copy in place of every TensorProto.raw_data: where the bytes lie in the file. */
+typedef struct mt_span {
+    uint64_t offset, length;
+} mt_span;
+
+/* FunctionProto.attribute_proto, the attributes with defaults, is younger than the schema that Debian ships. */
+enum { MT_FUNCTION_ATTRIBUTE_PROTO = 11 };
+
+/* Checks and copies a ModelProto. *out is freed with mt_free. Errors: FORMAT with the byte where the file goes wrong,
+ * LIMIT, MEMORY. */
+motet_status mt_compact(mt_map file, uint8_t **out, size_t *size);
+
+#endif

@@ -1,0 +1,20 @@
+/* External data: weights in files of their own, beside the model. The model names them, and models are untrusted, so a
+ * name may only lead to a regular file in the model's own folder or below: no absolute path, no "..", no symbolic link
+ * on the way. https://github.com/onnx/onnx/blob/main/docs/ExternalData.md */
+#ifndef MT_ONNX_EXTERNAL_H
+#define MT_ONNX_EXTERNAL_H
+
+#include "onnx/map.h"
+#include "onnx/onnx.pb-c.h"
+
+typedef struct mt_external mt_external;
+
+/* For the model at `path`. */
+motet_status mt_external_open(const char *path, mt_external **out);
+void mt_external_close(mt_external *external); /* NULL is allowed */
+
+/* The `needed` bytes of a tensor whose data_location is EXTERNAL. The file stays mapped until mt_external_close. */
+motet_status mt_external_find(mt_external *external, const Onnx__TensorProto *tensor, size_t needed,
+                              const uint8_t **out);
+
+#endif

@@ -1,0 +1,135 @@
+/* Opening a model: map, compact, unpack. protobuf-c allocates from an arena, so that the whole structure goes at once
+ * when the graph has been built from it, and a failure half-way has nothing to clean up. */
+#include "onnx/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "onnx/compact.h"
+#include "onnx/external.h"
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "weights are used as they lie in the file");
+
+typedef struct structure_allocator {
+    mt_arena *arena;
+    bool short_of_memory;
+} structure_allocator;
+
+static void *structure_alloc(void *data, size_t size)
+{
+    structure_allocator *allocator = data;
+    void *block = mt_arena_alloc(allocator->arena, size);
+    if (!block) allocator->short_of_memory = true;
+    return block;
+}
+
+static void structure_free(void *data, void *block)
+{
+    (void)data;
+    (void)block;
+}
+
+static motet_status unpack(mt_file *file, const ProtobufCMessageDescriptor *descriptor, const uint8_t *bytes,
+                           size_t size, const ProtobufCMessage **out)
+{
+    structure_allocator data = {&file->arena, false};
+    ProtobufCAllocator allocator = {structure_alloc, structure_free, &data};
+    *out = protobuf_c_message_unpack(descriptor, &allocator, size, bytes);
+    if (*out) return MOTET_OK;
+    if (data.short_of_memory) return mt_fail_memory(size);
+    return mt_fail(MOTET_ERROR_FORMAT, "a field is not of the kind that ONNX gives it");
+}
+
+motet_status mt_file_unpack_attribute(mt_file *file, const ProtobufCMessageUnknownField *field,
+                                      const Onnx__AttributeProto **out)
+{
+    const ProtobufCMessage *message;
+    size_t prefix = 0; /* the length stands before the bytes */
+    while (prefix < field->len && field->data[prefix] >= 0x80) prefix++;
+    if (prefix == field->len) return mt_fail(MOTET_ERROR_FORMAT, "an attribute does not end");
+    MT_TRY(
+        unpack(file, &onnx__attribute_proto__descriptor, field->data + prefix + 1, field->len - prefix - 1, &message));
+    *out = (const Onnx__AttributeProto *)message;
+    return MOTET_OK;
+}
+
+static motet_status read_structure(mt_file *file)
+{
+    static const char pointer_file[] = "version https://git-lfs";
+    if (file->map.size >= sizeof pointer_file && !memcmp(file->map.bytes, pointer_file, sizeof pointer_file - 1))
+        return mt_fail(MOTET_ERROR_FORMAT, "a Git LFS pointer; fetch the file itself with git lfs pull");
+    uint8_t *compact;
+    size_t size;
+    MT_TRY(mt_compact(file->map, &compact, &size));
+    const ProtobufCMessage *message = NULL;
+    motet_status status = unpack(file, &onnx__model_proto__descriptor, compact, size, &message);
+    mt_free(compact);
+    file->model = (const Onnx__ModelProto *)message;
+    if (status == MOTET_OK && !file->model->graph) status = mt_fail(MOTET_ERROR_FORMAT, "there is no graph in it");
+    return status;
+}
+
+/* Hands out the file, or closes it when the structure cannot be read. */
+static motet_status finish(mt_file *file, mt_file **out)
+{
+    motet_status status = read_structure(file);
+    if (status == MOTET_OK) {
+        *out = file;
+        return MOTET_OK;
+    }
+    mt_file_close(file);
+    return status == MOTET_ERROR_FORMAT ? mt_fail_in(status, "not an ONNX model") : status;
+}
+
+static motet_status map_path(mt_file *file, const char *path)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not block before it is refused */
+    if (descriptor < 0) return mt_fail(MOTET_ERROR_IO, "%s", strerror(errno));
+    motet_status status = mt_map_file(descriptor, &file->map);
+    close(descriptor);
+    if (status != MOTET_OK) return status;
+    file->owns_map = true;
+    return mt_external_open(path, &file->external);
+}
+
+motet_status mt_file_open(const char *path, mt_file **out)
+{
+    *out = NULL;
+    mt_file *file = mt_alloc_zero(1, sizeof *file);
+    if (!file) return mt_fail_memory(sizeof *file);
+    motet_status status = map_path(file, path);
+    if (status != MOTET_OK) {
+        mt_file_close(file);
+        return status;
+    }
+    return finish(file, out);
+}
+
+motet_status mt_file_open_memory(const void *bytes, size_t size, mt_file **out)
+{
+    *out = NULL;
+    if (size == 0) return mt_fail(MOTET_ERROR_FORMAT, "not an ONNX model: there are no bytes");
+    mt_file *file = mt_alloc_zero(1, sizeof *file);
+    if (!file) return mt_fail_memory(sizeof *file);
+    file->map = (mt_map){bytes, size};
+    return finish(file, out);
+}
+
+void mt_file_forget_structure(mt_file *file)
+{
+    file->model = NULL;
+    mt_arena_clear(&file->arena);
+}
+
+void mt_file_close(mt_file *file)
+{
+    if (!file) return;
+    mt_file_forget_structure(file);
+    mt_external_close(file->external);
+    if (file->owns_map) mt_map_close(&file->map);
+    mt_free(file);
+}

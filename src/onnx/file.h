@@ -1,0 +1,38 @@
+/* A model file: its structure as protobuf-c messages, its weights where they lie in the mapped file. */
+#ifndef MT_ONNX_FILE_H
+#define MT_ONNX_FILE_H
+
+#include <stdbool.h>
+
+#include "core/arena.h"
+#include "onnx/map.h"
+#include "onnx/onnx.pb-c.h"
+
+typedef struct mt_external mt_external; /* onnx/external.h */
+
+typedef struct mt_file {
+    mt_map map;
+    bool owns_map;         /* false: the caller's memory */
+    mt_external *external; /* NULL: external data is refused */
+    mt_arena arena;        /* of the structure */
+    const Onnx__ModelProto *model;
+} mt_file;
+
+/* Opens and checks the wire format. Messages do not name the file, as the caller does.
+ * Errors: IO, FORMAT ("not an ONNX model: ..."), LIMIT, MEMORY. */
+motet_status mt_file_open(const char *path, mt_file **out);
+
+/* The same over memory that must outlive it. */
+motet_status mt_file_open_memory(const void *bytes, size_t size, mt_file **out);
+
+/* Unpacks an AttributeProto that protobuf-c left alone because it knows no field of that number. Its memory goes with
+ * the structure. */
+motet_status mt_file_unpack_attribute(mt_file *file, const ProtobufCMessageUnknownField *field,
+                                      const Onnx__AttributeProto **out);
+
+/* Frees the structure (file->model is NULL then); weights stay. */
+void mt_file_forget_structure(mt_file *file);
+
+void mt_file_close(mt_file *file); /* NULL is allowed */
+
+#endif
