@@ -12,7 +12,8 @@
  * Samples stream through 3-second windows, one every hop. A network tells for each window which of a few local speakers
  * is active in each frame, and gives each of them a voice vector. At the end the voice vectors of all windows are
  * clustered into speakers, overlapping windows vote on every frame, and the votes become turns.
- * Memory grows with what windows leave behind (voice vectors and packed activity), never with the samples themselves. */
+ * Memory grows with what windows leave behind (voice vectors and packed activity), never with the samples themselves.
+ */
 #ifndef MOTET_DIARIZE_H
 #define MOTET_DIARIZE_H
 
@@ -29,16 +30,16 @@ extern "C" {
 /* --- settings ------------------------------------------------------------------------------------------------ */
 
 typedef struct motet_diarize_options {
-    const char *model;  /* path of a diarizer model, needed */
-    int threads;        /* 0: as many as the process may use */
-    double hop;         /* seconds from one window to the next; rounded to the model's frame step */
-    int speakers;       /* exactly so many; 0: see min and max */
-    int min_speakers;   /* at least; 0: no bound */
-    int max_speakers;   /* at most; 0: no bound */
-    double threshold;   /* cosine distance (0 to 2) at which clustering stops; negative: the model's own */
-    bool exclusive;     /* never more than one speaker at a time */
-    double min_turn;    /* seconds; shorter turns are dropped */
-    double min_gap;     /* seconds; a speaker's shorter pauses are filled */
+    const char *model; /* path of a diarizer model, needed */
+    int threads;       /* 0: as many as the process may use */
+    double hop;        /* seconds from one window to the next; rounded to the model's frame step */
+    int speakers;      /* exactly so many; 0: see min and max */
+    int min_speakers;  /* at least; 0: no bound */
+    int max_speakers;  /* at most; 0: no bound */
+    double threshold;  /* cosine distance (0 to 2) at which clustering stops; negative: the model's own */
+    bool exclusive;    /* never more than one speaker at a time */
+    double min_turn;   /* seconds; shorter turns are dropped */
+    double min_gap;    /* seconds; a speaker's shorter pauses are filled */
 } motet_diarize_options;
 
 MOTET_API void motet_diarize_options_init(motet_diarize_options *options);
@@ -46,23 +47,23 @@ MOTET_API void motet_diarize_options_init(motet_diarize_options *options);
 /* --- what comes out ------------------------------------------------------------------------------------------ */
 
 typedef struct motet_turn {
-    double start, end;  /* seconds from the first sample */
-    int speaker;        /* index into speakers */
-    double confidence;  /* 0 to 1: the mean share of the windows' votes that the speaker got during the turn */
-    double overlap;     /* seconds of it during which somebody else speaks too */
+    double start, end; /* seconds from the first sample */
+    int speaker;       /* index into speakers */
+    double confidence; /* 0 to 1: the mean share of the windows' votes that the speaker got during the turn */
+    double overlap;    /* seconds of it during which somebody else speaks too */
 } motet_turn;
 
 typedef struct motet_speaker {
-    char label[16];     /* "SPEAKER_00", in the order of first appearance */
-    double speech;      /* seconds, the sum of the turns */
+    char label[16]; /* "SPEAKER_00", in the order of first appearance */
+    double speech;  /* seconds, the sum of the turns */
     int turns;
-    double confidence;  /* the mean over the turns, weighted by their length */
+    double confidence; /* the mean over the turns, weighted by their length */
 } motet_speaker;
 
 typedef struct motet_diarization {
-    double duration;    /* seconds of audio that came in */
+    double duration; /* seconds of audio that came in */
     size_t turn_count;
-    motet_turn *turns;  /* sorted by start, then speaker */
+    motet_turn *turns; /* sorted by start, then speaker */
     size_t speaker_count;
     motet_speaker *speakers;
 } motet_diarization;
@@ -76,23 +77,24 @@ typedef struct motet_diarizer motet_diarizer;
 /* What the network says of itself, and the settings in force. Strings are owned by the diarizer. */
 typedef struct motet_diarizer_info {
     const char *model_path, *model_name, *model_version, *model_licence; /* "" when the model does not say */
-    int sample_rate;   /* Hz that push expects */
-    double window;     /* seconds */
-    double hop;        /* seconds, after rounding */
-    double frame;      /* seconds that one frame of activity stands for */
+    int sample_rate;                                                     /* Hz that push expects */
+    double window;                                                       /* seconds */
+    double hop;                                                          /* seconds, after rounding */
+    double frame;       /* seconds that one frame of activity stands for */
     int local_speakers; /* the most that one window can tell apart */
     double threshold;
     int threads;
-    double load_ms;    /* time that opening the model took */
+    double load_ms; /* time that opening the model took */
 } motet_diarizer_info;
 
-/* Errors: those of motet_session_open; ARGUMENT (settings that cannot be); UNSUPPORTED and SHAPE when the model is not a
- * diarizer, or not what its description says. */
+/* Errors: those of motet_session_open; ARGUMENT (settings that cannot be); UNSUPPORTED and SHAPE when the model is not
+ * a diarizer, or not what its description says. */
 MOTET_API MOTET_CHECKED motet_status motet_diarizer_create(const motet_diarize_options *options, motet_diarizer **out);
 MOTET_API void motet_diarizer_destroy(motet_diarizer *diarizer); /* NULL is allowed */
 MOTET_API const motet_diarizer_info *motet_diarizer_describe(const motet_diarizer *diarizer);
 
-/* Time spent on one chunk, one window's worth of work. decode and resample are left 0 by the diarizer, which sees neither. */
+/* Time spent on one chunk, one window's worth of work. decode and resample are left 0 by the diarizer, which sees
+ * neither. */
 typedef struct motet_chunk {
     int64_t index;
     double start; /* seconds, where the window begins */
@@ -107,8 +109,8 @@ MOTET_API void motet_diarizer_observe(motet_diarizer *diarizer, motet_chunk_obse
 /* Takes the next `count` mono samples in [-1, 1]. Errors: MEMORY, CANCELLED, those of motet_session_run. */
 MOTET_API MOTET_CHECKED motet_status motet_diarizer_push(motet_diarizer *diarizer, const float *samples, size_t count);
 
-/* The end of the recording: the last window, the global clustering, the turns. *out is owned by the caller. The diarizer
- * is then empty and ready for another recording. */
+/* The end of the recording: the last window, the global clustering, the turns. *out is owned by the caller. The
+ * diarizer is then empty and ready for another recording. */
 MOTET_API MOTET_CHECKED motet_status motet_diarizer_finish(motet_diarizer *diarizer, motet_diarization **out);
 
 /* Forgets the recording under way. */
@@ -120,12 +122,12 @@ typedef enum motet_format { MOTET_FORMAT_RTTM, MOTET_FORMAT_JSON } motet_format;
 
 /* What an output says beside the turns. Members may be NULL or 0 where they are not known. */
 typedef struct motet_document {
-    const char *file_id;                       /* RTTM field 2; blanks become '_' */
-    const char *source;                        /* path or name of the recording */
+    const char *file_id; /* RTTM field 2; blanks become '_' */
+    const char *source;  /* path or name of the recording */
     const motet_diarizer_info *diarizer;
     const motet_diarize_options *options;
-    double elapsed_s;                          /* processing time */
-    const struct motet_latency *latency;       /* latency.h */
+    double elapsed_s;                    /* processing time */
+    const struct motet_latency *latency; /* latency.h */
 } motet_document;
 
 /* The diarization as text, a NUL-terminated string to be freed with motet_string_free.

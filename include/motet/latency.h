@@ -37,8 +37,8 @@ MOTET_API size_t motet_latency_misses(const motet_latency *latency);
 MOTET_API double motet_latency_deadline(const motet_latency *latency);
 MOTET_API const char *motet_stage_name(motet_stage stage); /* "decode", ... */
 
-/* Texts to be freed with motet_string_free: a table for people, or every chunk with the summary as JSON, or every chunk as
- * CSV. Errors: MEMORY. */
+/* Texts to be freed with motet_string_free: a table for people, or every chunk with the summary as JSON, or every chunk
+ * as CSV. Errors: MEMORY. */
 typedef enum motet_latency_format { MOTET_LATENCY_TABLE, MOTET_LATENCY_JSON, MOTET_LATENCY_CSV } motet_latency_format;
 MOTET_API MOTET_CHECKED motet_status motet_latency_write(const motet_latency *latency, motet_latency_format format,
                                                          char **text, size_t *length);

@@ -99,7 +99,7 @@ class Pool(nn.Module):
 
 
 class Motet(nn.Module):
-    def __init__(self, channels=256, width=128, pooled=384):
+    def __init__(self, channels=192, width=128, pooled=384):
         super().__init__()
         self.stem = conv(BINS, channels, 6, stride=2)
         self.blocks = nn.ModuleList(Block(channels, d) for d in (1, 2, 3, 4))

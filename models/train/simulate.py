@@ -1,10 +1,11 @@
 """Simulated conversations, endless and exactly labelled: what training and evaluation listen to.
 
-A *scene* is 12 s long and is cut into four windows of 3 s. It starts as a layout, a list of turns (who, from, to):
+A *scene* (12 s in training) is cut into windows of 3 s. It starts as a layout, a list of turns (who, from, to):
     real    an excerpt of a real reference ($MOTET_DATA/rttm: AMI meetings, VoxConverse) at 0.7 to 1.3 times its pace, so
             that turns, pauses, interjections and overlaps are those of people;
     quick   two or three speakers who take short turns with small gaps and overlaps, for many changes a window;
-    solo    one speaker for each window, another in each: for learning voices;
+    solo    one speaker for each window, another in each, for learning voices; every second such scene has the same
+            speakers as the one before, in another room and noise;
     empty   nobody, only noise.
 Window borders fall anywhere in a turn, since excerpts start anywhere.
 
@@ -25,8 +26,7 @@ from corpus import DATA, RATE, STEP, runs
 from rooms import LENGTH as ECHO
 from rooms import SEATS, rooms
 
-WINDOW, SCENE = 48000, 192000
-FRAMES = 150
+WINDOW, FRAMES = 48000, 150
 BLOCK, FFT = 9984, 16384                        # overlap-add: a block and its echo fill the transform
 IGNORE = 255
 CLASS_OF_SET = np.array([0, 1, 2, 4, 3, 5, 6, IGNORE], np.uint8)       # index: bits of the slots that speak
@@ -34,14 +34,14 @@ NOISES_HELD_OUT = {"running_tap", "Shopping_Mall_Ambiance-SoundBible.com-1942498
 
 
 def convolve(signal, response):
-    """Signal [SCENE] with a response given as its transform [FFT/2+1]: overlap-add in one batch of transforms."""
-    blocks = -(-SCENE // BLOCK)
+    """A signal with a response given as its transform [FFT/2+1]: overlap-add in one batch of transforms."""
+    blocks = -(-len(signal) // BLOCK)
     padded = torch.zeros(blocks * BLOCK)
-    padded[:SCENE] = torch.from_numpy(signal)
+    padded[:len(signal)] = torch.from_numpy(signal)
     y = torch.fft.irfft(torch.fft.rfft(padded.view(blocks, BLOCK), FFT) * response, FFT)
     out = y[:, :BLOCK].clone()
     out[1:, :ECHO] += y[:-1, BLOCK:]
-    return out.view(-1)[:SCENE].numpy()
+    return out.view(-1)[:len(signal)].numpy()
 
 
 def read_layouts():
@@ -59,12 +59,14 @@ def read_layouts():
 
 
 class Simulator:
-    """`mix`: how often each kind of layout comes. `heldout`: strangers' voices and noises instead of those of training."""
+    """`mix`: how often each kind of layout comes. `heldout`: strangers' voices and noises instead of those of training.
+    `windows`: how many make a scene.
+    """
 
     SYNTHETIC = 0.2                             # share of scenes whose speakers are synthetic
 
-    def __init__(self, corpus, mix, seed, heldout=False):
-        self.corpus = corpus
+    def __init__(self, corpus, mix, seed, heldout=False, windows=4):
+        self.corpus, self.count, self.length = corpus, windows, windows * WINDOW
         self.kinds, self.odds = list(mix), np.array(list(mix.values())) / sum(mix.values())
         self.layouts = read_layouts()
         numbers = range(corpus.training, len(corpus.names)) if heldout else range(corpus.training)
@@ -78,6 +80,7 @@ class Simulator:
         self.frequencies = np.maximum(np.arange(FFT // 2 + 1) * RATE / FFT, 50.0)
         self.noises = self.read_noises(setup, heldout)
         self.rng = np.random.default_rng([seed, 99])
+        self.twins = None
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -88,17 +91,17 @@ class Simulator:
             if (path.stem in NOISES_HELD_OUT) == heldout:
                 audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
                 audio = scipy.signal.resample_poly(audio[:, 0], RATE, rate) if rate != RATE else audio[:, 0]
-                recorded.append(np.tile(audio, 1 + SCENE // len(audio)))
+                recorded.append(np.tile(audio, 1 + self.length // len(audio)))
         coloured = []
         for _ in range(20):
-            spectrum = np.fft.rfft(rng.normal(0, 1, 2 * SCENE))
+            spectrum = np.fft.rfft(rng.normal(0, 1, 2 * self.length))
             slope = np.maximum(np.arange(len(spectrum)), 100.0) ** -rng.uniform(-0.3, 1.2)
             wobble = np.interp(np.linspace(0, 1, len(spectrum)), np.linspace(0, 1, 12), rng.uniform(-1, 1, 12))
             coloured.append(np.fft.irfft(spectrum * slope * 10 ** (wobble * 0.5)))
         babble = []
         for _ in range(16):
             self.rng = rng
-            voices = [self.speech(int(s), SCENE // STEP)[0] for s in rng.choice(self.real, rng.integers(4, 9))]
+            voices = [self.speech(int(s), self.length // STEP)[0] for s in rng.choice(self.real, rng.integers(4, 9))]
             babble.append(sum(voices))
         return [[(n / np.sqrt(np.square(n).mean())).astype(np.float32) for n in group]
                 for group in (recorded, coloured, babble)]
@@ -143,11 +146,11 @@ class Simulator:
     # -- layouts: [(start, end, who)] in 10 ms frames of the scene ----------------------------------------------------
 
     def layout(self, kind):
-        rng, whole = self.rng, SCENE // STEP
+        rng, whole = self.rng, self.length // STEP
         if kind == "empty":
             return []
         if kind == "solo":
-            spans = rng.integers(150, 301, 4)
+            spans = rng.integers(150, 301, self.count)
             return [(s, s + n, k) for k, n in enumerate(spans) for s in [300 * k + rng.integers(0, 301 - n)]]
         if kind == "quick":
             count, turns, last = rng.integers(1, 4), [], 0
@@ -161,7 +164,7 @@ class Simulator:
         else:
             reference = self.layouts[rng.integers(len(self.layouts))]
             pace = rng.uniform(0.7, 1.3)
-            begin = rng.uniform(0, max(reference[:, 1].max() - 12, 1))
+            begin = rng.uniform(0, max(reference[:, 1].max() - whole / 100 / pace, 1))
             turns = [((a - begin) * 100 * pace, (b - begin) * 100 * pace, who) for a, b, who in reference]
         clipped = [(max(0, int(a)), min(whole, int(b)), int(who)) for a, b, who in turns]
         return [(a, b, who) for a, b, who in clipped if b - a >= 15]
@@ -169,30 +172,43 @@ class Simulator:
     # -- a scene --------------------------------------------------------------------------------------------------
 
     def scene(self):
-        """-> samples [SCENE] int16, labels [speakers, SCENE/160] bool, corpus numbers of the speakers."""
+        """-> samples int16, labels [speakers, samples/160] bool, corpus numbers of the speakers."""
         rng = self.rng
-        turns = self.layout(self.kinds[rng.choice(len(self.kinds), p=self.odds)])
+        kind = self.kinds[rng.choice(len(self.kinds), p=self.odds)]
+        turns = self.layout(kind)
         present = sorted({who for _, _, who in turns})
-        speakers = self.pick(len(present)) if present else np.zeros(0, int)
-        labels = np.zeros((len(present), SCENE // STEP), bool)
-        mixture = np.zeros(SCENE, np.float32)
-        room = self.rooms[rng.integers(len(self.rooms))] if rng.random() < 0.65 else None
+        if kind == "solo" and self.twins is not None:
+            speakers, self.twins = self.twins, None
+        else:
+            speakers = self.pick(len(present)) if present else np.zeros(0, int)
+            self.twins = speakers if kind == "solo" else self.twins
+        labels = np.zeros((len(present), self.length // STEP), bool)
+        mixture = np.zeros(self.length, np.float32)
+        room = self.random_room()
         toned = rng.random() < 0.6
         for row, who in enumerate(present):
-            track = np.zeros(SCENE, np.float32)
+            track = np.zeros(self.length, np.float32)
             for start, end, other in turns:
                 if other == who:
                     audio, heard = self.speech(int(speakers[row]), end - start)
                     track[start * STEP:end * STEP] = audio * 10 ** rng.uniform(-0.1, 0.1)
                     labels[row, start:end] = heard
-            if room is not None or toned:
-                response = room[row % SEATS] if room is not None else torch.ones(FFT // 2 + 1)
-                track = convolve(track, response * self.tone() if toned else response)
-            mixture += track * 10 ** (rng.normal(0, 4) / 20)
+            mixture += self.heard(track, room, row, toned) * 10 ** (rng.normal(0, 4) / 20)
         if present:
             heard = mixture.reshape(-1, STEP)[labels.any(0)]
             mixture /= np.sqrt(np.square(heard).mean()) + 1e-9 if len(heard) else 1.0
         return self.channel(mixture, labels), labels, speakers
+
+    def random_room(self):
+        """The seats of a room, or None: no room at all."""
+        return self.rooms[self.rng.integers(len(self.rooms))] if self.rng.random() < 0.5 else None
+
+    def heard(self, track, room, seat, toned):
+        """A voice through its seat of the room and its tone control."""
+        if room is None and not toned:
+            return track
+        response = room[seat % SEATS] if room is not None else torch.ones(FFT // 2 + 1)
+        return convolve(track, response * self.tone() if toned else response)
 
     def tone(self):
         """A gentle tone control: a tilt and two broad bumps, as gains per frequency."""
@@ -206,11 +222,11 @@ class Simulator:
         """Noise, gate, band, distortion, level: from speech at unit loudness to what a sound card delivers."""
         rng = self.rng
         chance = rng.random()
-        if chance < 0.85 or not labels.any():
-            group = self.noises[0 if chance < 0.4 else 1 if chance < 0.65 else 2]
+        if chance < 0.75 or not labels.any():
+            group = self.noises[0 if chance < 0.35 else 1 if chance < 0.6 else 2]
             noise = group[rng.integers(len(group))]
-            start = rng.integers(len(noise) - SCENE + 1)
-            mixture = mixture + noise[start:start + SCENE] * 10 ** (-rng.uniform(3, 35) / 20)
+            start = rng.integers(len(noise) - self.length + 1)
+            mixture = mixture + noise[start:start + self.length] * 10 ** (-rng.uniform(4, 35) / 20)
         if rng.random() < 0.15:
             reach = rng.integers(1, 30)
             keep = np.convolve(labels.any(0), np.ones(2 * reach + 1), "same") > 0
@@ -234,16 +250,16 @@ class Simulator:
     # -- windows --------------------------------------------------------------------------------------------------
 
     def windows(self):
-        """A scene as four windows: samples [4,48000] int16, powerset classes [4,150] uint8, speakers of slots [4,3].
+        """A scene cut up: samples [W,48000] int16, powerset classes [W,150] uint8, speakers of slots [W,3].
 
         Slots are in order of appearance. A window with more than three speakers keeps the three that talk most; frames in
         which another or three at once are heard are IGNOREd. The label of a 20 ms frame is that of its first half.
         A slot is -1 where nobody is, and where a speaker is alone for less than 0.4 s: too little for a voice.
         """
         samples, labels, speakers = self.scene()
-        classes = np.zeros((4, FRAMES), np.uint8)
-        slots = np.full((4, 3), -1, np.int64)
-        for w in range(4):
+        classes = np.zeros((self.count, FRAMES), np.uint8)
+        slots = np.full((self.count, 3), -1, np.int64)
+        for w in range(self.count):
             heard = labels[:, 2 * FRAMES * w:2 * FRAMES * (w + 1):2]
             order = [k for k in np.argsort(-heard.sum(1), kind="stable") if heard[k].any()]
             kept = sorted(order[:3], key=lambda k: np.argmax(heard[k]))
@@ -253,4 +269,4 @@ class Simulator:
             for s, k in enumerate(kept):
                 if np.count_nonzero(classes[w] == CLASS_OF_SET[1 << s]) >= 20:
                     slots[w, s] = speakers[k]
-        return samples.reshape(4, WINDOW), classes, slots
+        return samples.reshape(self.count, WINDOW), classes, slots

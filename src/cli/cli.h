@@ -30,8 +30,8 @@ bool cli_make_folder(const char *command, const char *path);
 /* The path of a model that is shipped, in `path`; false when it is nowhere. */
 bool cli_find_model(const char *name, char *path, size_t size);
 
-/* ^C and SIGTERM: the first asks to stop, which cli_interrupted tells; the second kills. cli_die_of_signal ends the process
- * the way an interrupted one should end, so that a shell loop stops too. */
+/* ^C and SIGTERM: the first asks to stop, which cli_interrupted tells; the second kills. cli_die_of_signal ends the
+ * process the way an interrupted one should end, so that a shell loop stops too. */
 void cli_catch_signals(void);
 bool cli_interrupted(void);
 int cli_die_of_signal(void);

@@ -87,8 +87,8 @@ bool cli_make_folder(const char *command, const char *path)
     return false;
 }
 
-/* Beside the program when it is installed (bin/../share/motet/models) or built (build/PRESET/../../models), else where the
- * build was told to install to. */
+/* Beside the program when it is installed (bin/../share/motet/models) or built (build/PRESET/../../models), else where
+ * the build was told to install to. */
 bool cli_find_model(const char *name, char *path, size_t size)
 {
     static const char *const folders[] = {"../share/motet/models", "../../models"};
@@ -107,7 +107,10 @@ bool cli_find_model(const char *name, char *path, size_t size)
 
 static volatile sig_atomic_t caught;
 
-static void on_signal(int number) { caught = number; }
+static void on_signal(int number)
+{
+    caught = number;
+}
 
 void cli_catch_signals(void)
 {
@@ -117,7 +120,10 @@ void cli_catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-bool cli_interrupted(void) { return caught != 0; }
+bool cli_interrupted(void)
+{
+    return caught != 0;
+}
 
 int cli_die_of_signal(void)
 {

@@ -1,7 +1,8 @@
 /* motet diarize: recordings in, turns out.
  *
- * Each recording streams through decoding, resampling and the diarizer in blocks; the time of each step is charged to the
- * chunk it leads to. Outputs are made in memory and written whole, so that a failure or ^C leaves nothing half-written. */
+ * Each recording streams through decoding, resampling and the diarizer in blocks; the time of each step is charged to
+ * the chunk it leads to. Outputs are made in memory and written whole, so that a failure or ^C leaves nothing
+ * half-written. */
 #include "cli.h"
 
 #include <getopt.h>
@@ -44,37 +45,39 @@ static void help(void)
 {
     motet_diarize_options d;
     motet_diarize_options_init(&d);
-    printf("usage: motet diarize [OPTION...] FILE...\n\n"
-           "Tells who spoke when. FILE is any audio file libsndfile reads (WAV, FLAC, Ogg, Opus, MP3, ...), at any rate and\n"
-           "with any number of channels; '-' is standard input. Turns go to standard output as RTTM.\n\n"
-           "Output\n"
-           "  -f, --format FORMAT      rttm or json; may be given several times (default rttm)\n"
-           "  -o, --output PATH        a folder, made if need be, for NAME.FORMAT of each recording, or a file that ends\n"
-           "                           in .rttm or .json (default: standard output)\n"
-           "      --latency-report F   the time of every chunk, as F.json or F.csv tells by its ending\n"
-           "  -q, --quiet              no progress, no latency table\n\n"
-           "Speakers\n"
-           "  -n, --speakers N         exactly N speakers (default: found out)\n"
-           "      --min-speakers N     at least N\n"
-           "      --max-speakers N     at most N\n"
-           "      --threshold D        cosine distance, 0 to 2, at which clustering stops: less finds more speakers\n"
-           "                           (default: what the model says)\n"
-           "      --exclusive          never two speakers at a time\n\n"
-           "Turns\n"
-           "      --min-turn S         drop turns shorter than S seconds (default %g)\n"
-           "      --min-gap S          fill a speaker's pauses shorter than S seconds (default %g)\n\n"
-           "Audio\n"
-           "      --channel N|mix      one channel, counted from 1, or the mean of all (default mix)\n"
-           "      --raw-rate HZ        the input has no header: signed 16-bit little-endian samples at HZ\n"
-           "      --raw-channels N     channels of such input (default 1)\n"
-           "      --partial            take what can be read of a damaged or truncated file (exit status 3)\n\n"
-           "Work\n"
-           "  -m, --model FILE         a diarizer model (default motet-cnn; $MOTET_MODEL)\n"
-           "      --hop S              seconds from one 3-second window to the next (default %g)\n"
-           "  -t, --threads N          default: as many as the process may use\n"
-           "  -h, --help\n\n"
-           "Exit status: 0 done, 1 failed, 2 wrong usage, 3 some recordings failed or were only partly read.\n",
-           d.min_turn, d.min_gap, d.hop);
+    printf(
+        "usage: motet diarize [OPTION...] FILE...\n\n"
+        "Tells who spoke when. FILE is any audio file libsndfile reads (WAV, FLAC, Ogg, Opus, MP3, ...), at any rate "
+        "and\n"
+        "with any number of channels; '-' is standard input. Turns go to standard output as RTTM.\n\n"
+        "Output\n"
+        "  -f, --format FORMAT      rttm or json; may be given several times (default rttm)\n"
+        "  -o, --output PATH        a folder, made if need be, for NAME.FORMAT of each recording, or a file that ends\n"
+        "                           in .rttm or .json (default: standard output)\n"
+        "      --latency-report F   the time of every chunk, as F.json or F.csv tells by its ending\n"
+        "  -q, --quiet              no progress, no latency table\n\n"
+        "Speakers\n"
+        "  -n, --speakers N         exactly N speakers (default: found out)\n"
+        "      --min-speakers N     at least N\n"
+        "      --max-speakers N     at most N\n"
+        "      --threshold D        cosine distance, 0 to 2, at which clustering stops: less finds more speakers\n"
+        "                           (default: what the model says)\n"
+        "      --exclusive          never two speakers at a time\n\n"
+        "Turns\n"
+        "      --min-turn S         drop turns shorter than S seconds (default %g)\n"
+        "      --min-gap S          fill a speaker's pauses shorter than S seconds (default %g)\n\n"
+        "Audio\n"
+        "      --channel N|mix      one channel, counted from 1, or the mean of all (default mix)\n"
+        "      --raw-rate HZ        the input has no header: signed 16-bit little-endian samples at HZ\n"
+        "      --raw-channels N     channels of such input (default 1)\n"
+        "      --partial            take what can be read of a damaged or truncated file (exit status 3)\n\n"
+        "Work\n"
+        "  -m, --model FILE         a diarizer model (default motet-cnn; $MOTET_MODEL)\n"
+        "      --hop S              seconds from one 3-second window to the next (default %g)\n"
+        "  -t, --threads N          default: as many as the process may use\n"
+        "  -h, --help\n\n"
+        "Exit status: 0 done, 1 failed, 2 wrong usage, 3 some recordings failed or were only partly read.\n",
+        d.min_turn, d.min_gap, d.hop);
 }
 
 enum {
@@ -173,8 +176,8 @@ static bool settle_output(settings *s, int files)
         if (strcmp(ending(s->output), formats[i].name)) continue;
         s->output_is_file = true;
         if (files > 1 || wanted > 1 || (wanted == 1 && !s->wanted[i])) {
-            cli_misuse(command, "--output %s is one %s file: give a folder for several files or other formats", s->output,
-                       formats[i].name);
+            cli_misuse(command, "--output %s is one %s file: give a folder for several files or other formats",
+                       s->output, formats[i].name);
             return false;
         }
         s->wanted[i] = true;
@@ -326,7 +329,8 @@ static bool write_format(const job *j, int which, const motet_diarization *resul
         cli_say(command, "%s: %s", j->path, motet_error_message());
         return false;
     }
-    if (s->output && !s->output_is_file) snprintf(path, sizeof path, "%s/%s.%s", s->output, j->file_id, formats[which].name);
+    if (s->output && !s->output_is_file)
+        snprintf(path, sizeof path, "%s/%s.%s", s->output, j->file_id, formats[which].name);
     bool written = write_text(!s->output ? NULL : s->output_is_file ? s->output : path, text, length);
     motet_string_free(text);
     return written;
@@ -353,16 +357,19 @@ static bool write_latency(const job *j)
 
 static void report(const job *j, const motet_diarization *result, double elapsed)
 {
-    if (j->samples == 0) cli_say(command, "%s: holds no audio", j->path);
-    else if (j->peak == 0) cli_say(command, "%s: nothing but digital silence", j->path);
+    if (j->samples == 0)
+        cli_say(command, "%s: holds no audio", j->path);
+    else if (j->peak == 0)
+        cli_say(command, "%s: nothing but digital silence", j->path);
     if (motet_audio_repaired(j->audio))
         cli_say(command, "%s: %lld samples were not numbers and count as silence", j->path,
                 (long long)motet_audio_repaired(j->audio));
     if (j->clipped * 1000 > j->samples)
-        cli_say(command, "%s: %.1f %% of the samples are clipped", j->path, 100.0 * (double)j->clipped / (double)j->samples);
+        cli_say(command, "%s: %.1f %% of the samples are clipped", j->path,
+                100.0 * (double)j->clipped / (double)j->samples);
     if (j->settings->quiet) return;
-    fprintf(stderr, "%s: %.1f s, %zu speaker%s, %zu turn%s, in %.2f s (%.4f of real time)\n", j->file_id, result->duration,
-            result->speaker_count, result->speaker_count == 1 ? "" : "s", result->turn_count,
+    fprintf(stderr, "%s: %.1f s, %zu speaker%s, %zu turn%s, in %.2f s (%.4f of real time)\n", j->file_id,
+            result->duration, result->speaker_count, result->speaker_count == 1 ? "" : "s", result->turn_count,
             result->turn_count == 1 ? "" : "s", elapsed, result->duration > 0 ? elapsed / result->duration : 0);
 }
 
@@ -391,10 +398,14 @@ static int diarize_file(const settings *s, motet_diarizer *diarizer, const char 
     if (status == MOTET_OK) status = motet_diarizer_finish(diarizer, &result);
     progress_end(&j.progress);
     int code = EXIT_FAILED;
-    if (status == MOTET_OK) code = !write_outputs(&j, result) ? EXIT_FAILED : j.damaged ? EXIT_PARTLY : EXIT_DONE;
-    else if (cli_interrupted()) cli_say(command, "%s: interrupted, nothing written", path);
-    else if (j.out_of_memory) cli_say(command, "%s: out of memory", path);
-    else cli_say(command, "%s", motet_error_message());
+    if (status == MOTET_OK)
+        code = !write_outputs(&j, result) ? EXIT_FAILED : j.damaged ? EXIT_PARTLY : EXIT_DONE;
+    else if (cli_interrupted())
+        cli_say(command, "%s: interrupted, nothing written", path);
+    else if (j.out_of_memory)
+        cli_say(command, "%s: out of memory", path);
+    else
+        cli_say(command, "%s", motet_error_message());
     motet_diarizer_reset(diarizer);
     motet_diarization_destroy(result);
     motet_latency_destroy(j.latency);

@@ -22,8 +22,10 @@ void progress_begin(progress *p, const char *name, double total, bool quiet)
 static const char *clock_text(double seconds, char *text, size_t size)
 {
     long s = (long)(seconds + 0.5);
-    if (s >= 3600) snprintf(text, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
-    else snprintf(text, size, "%ld:%02ld", s / 60, s % 60);
+    if (s >= 3600)
+        snprintf(text, size, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60, s % 60);
+    else
+        snprintf(text, size, "%ld:%02ld", s / 60, s % 60);
     return text;
 }
 
@@ -51,7 +53,8 @@ void progress_show(progress *p, double done)
         fflush(stderr);
         p->drawn = true;
     } else {
-        /* A tenth of the recording when its length is known, ten minutes of it when not; never more than one a second. */
+        /* A tenth of the recording when its length is known, ten minutes of it when not; never more than one a second.
+         */
         int tenths = (int)(p->total > 0 ? 10 * done / p->total : done / 600);
         if (tenths <= p->tenths || now - p->shown_at < 1) return;
         p->tenths = tenths;

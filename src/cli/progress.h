@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 typedef struct progress {
-    const char *name;  /* of the recording */
-    double total;      /* seconds of audio; negative: not known */
+    const char *name; /* of the recording */
+    double total;     /* seconds of audio; negative: not known */
     bool quiet, terminal;
     double began, shown_at; /* monotonic seconds */
     int tenths;             /* shown so far, when not a terminal */

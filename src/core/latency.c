@@ -98,7 +98,10 @@ size_t motet_latency_misses(const motet_latency *latency)
     return misses;
 }
 
-double motet_latency_deadline(const motet_latency *latency) { return latency->deadline_ms; }
+double motet_latency_deadline(const motet_latency *latency)
+{
+    return latency->deadline_ms;
+}
 
 /* --- texts ---------------------------------------------------------------------------------------------------- */
 
@@ -108,8 +111,8 @@ static motet_status write_table(const motet_latency *latency, mt_text *text)
     for (int stage = 0; stage < MOTET_STAGES; stage++) {
         motet_latency_summary s;
         MT_TRY(motet_latency_summarize(latency, (motet_stage)stage, &s));
-        mt_text_add(text, "  %-19s %9.3f %9.3f %9.3f %9.3f %9.3f\n", motet_stage_name((motet_stage)stage), s.mean, s.p50,
-                    s.p95, s.p99, s.max);
+        mt_text_add(text, "  %-19s %9.3f %9.3f %9.3f %9.3f %9.3f\n", motet_stage_name((motet_stage)stage), s.mean,
+                    s.p50, s.p95, s.p99, s.max);
     }
     mt_text_add(text, "  %zu chunks, %zu slower than their hop of %.0f ms\n", latency->count,
                 motet_latency_misses(latency), latency->deadline_ms);

@@ -93,11 +93,16 @@ static void add_quoted(mt_text *text, const char *value)
             s++;
             continue;
         }
-        if (*s == '"' || *s == '\\') mt_text_add(text, "\\%c", *s);
-        else if (*s == '\n') mt_text_add(text, "\\n");
-        else if (*s == '\t') mt_text_add(text, "\\t");
-        else if (*s < 0x20) mt_text_add(text, "\\u%04x", *s);
-        else mt_text_add_bytes(text, (const char *)s, length);
+        if (*s == '"' || *s == '\\')
+            mt_text_add(text, "\\%c", *s);
+        else if (*s == '\n')
+            mt_text_add(text, "\\n");
+        else if (*s == '\t')
+            mt_text_add(text, "\\t");
+        else if (*s < 0x20)
+            mt_text_add(text, "\\u%04x", *s);
+        else
+            mt_text_add_bytes(text, (const char *)s, length);
         s += length;
     }
     mt_text_add_bytes(text, "\"", 1);
@@ -106,8 +111,10 @@ static void add_quoted(mt_text *text, const char *value)
 static void start_value(mt_json *json, const char *key)
 {
     if (json->inside) mt_text_add(&json->text, ",");
-    if (json->row) mt_text_add(&json->text, json->inside ? " " : "");
-    else if (json->depth) mt_text_add(&json->text, "\n%*s", 2 * json->depth, "");
+    if (json->row)
+        mt_text_add(&json->text, json->inside ? " " : "");
+    else if (json->depth)
+        mt_text_add(&json->text, "\n%*s", 2 * json->depth, "");
     json->inside = true;
     if (!key) return;
     add_quoted(&json->text, key);
@@ -141,15 +148,19 @@ void mt_json_close(mt_json *json, char bracket)
 void mt_json_string(mt_json *json, const char *key, const char *value)
 {
     start_value(json, key);
-    if (value) add_quoted(&json->text, value);
-    else mt_text_add(&json->text, "null");
+    if (value)
+        add_quoted(&json->text, value);
+    else
+        mt_text_add(&json->text, "null");
 }
 
 void mt_json_number(mt_json *json, const char *key, double value, int decimals)
 {
     start_value(json, key);
-    if (isfinite(value)) mt_text_add(&json->text, "%.*f", decimals, value);
-    else mt_text_add(&json->text, "null");
+    if (isfinite(value))
+        mt_text_add(&json->text, "%.*f", decimals, value);
+    else
+        mt_text_add(&json->text, "null");
 }
 
 void mt_json_int(mt_json *json, const char *key, int64_t value)

@@ -1,4 +1,5 @@
-/* Text that grows, and JSON on top of it. Failure is remembered, so a writer adds and adds and asks once, at the end. */
+/* Text that grows, and JSON on top of it. Failure is remembered, so a writer adds and adds and asks once, at the end.
+ */
 #ifndef MT_CORE_TEXT_H
 #define MT_CORE_TEXT_H
 

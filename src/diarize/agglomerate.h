@@ -2,12 +2,12 @@
  *
  * A point stands for one voice or for several that were folded together: `sum` is the sum of their unit vectors, each
  * times its weight, and `weight` the sum of the weights (seconds of clean speech). The mean cosine distance between all
- * pairs of two points is then 1 - sum_a.sum_b / (weight_a weight_b), exactly what average linkage asks for, and merging two
- * points is adding their sums.
+ * pairs of two points is then 1 - sum_a.sum_b / (weight_a weight_b), exactly what average linkage asks for, and merging
+ * two points is adding their sums.
  *
  * Two voices of one window are two people, unless the network split one of them in two. So a cannot-link is a penalty,
- * in proportion to how much of the smaller cluster stands against the bigger one: a stray split is outvoted, two people who
- * are heard together again and again never merge. */
+ * in proportion to how much of the smaller cluster stands against the bigger one: a stray split is outvoted, two people
+ * who are heard together again and again never merge. */
 #ifndef MT_DIARIZE_AGGLOMERATE_H
 #define MT_DIARIZE_AGGLOMERATE_H
 

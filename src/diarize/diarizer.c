@@ -48,7 +48,8 @@ static double now_ms(void)
 static motet_status check_options(const motet_diarize_options *o)
 {
     if (!o->model) return mt_fail(MOTET_ERROR_ARGUMENT, "no model given");
-    if (o->threads < 0 || o->threads > 1024) return mt_fail(MOTET_ERROR_ARGUMENT, "%d threads: expected 0 to 1024", o->threads);
+    if (o->threads < 0 || o->threads > 1024)
+        return mt_fail(MOTET_ERROR_ARGUMENT, "%d threads: expected 0 to 1024", o->threads);
     if (o->speakers < 0 || o->min_speakers < 0 || o->max_speakers < 0)
         return mt_fail(MOTET_ERROR_ARGUMENT, "a number of speakers cannot be negative");
     if (o->max_speakers && o->min_speakers > o->max_speakers)
@@ -146,7 +147,10 @@ void motet_diarizer_destroy(motet_diarizer *d)
     mt_free(d);
 }
 
-const motet_diarizer_info *motet_diarizer_describe(const motet_diarizer *d) { return &d->info; }
+const motet_diarizer_info *motet_diarizer_describe(const motet_diarizer *d)
+{
+    return &d->info;
+}
 
 void motet_diarizer_observe(motet_diarizer *d, motet_chunk_observer observer, void *user)
 {

@@ -61,7 +61,8 @@ static motet_status find_number(const mt_model *m, const char *key, double low, 
     if (!text && json_is_number(json)) {
         *out = json_number_value(json);
     } else if (!text) {
-        return mt_fail(MOTET_ERROR_UNSUPPORTED, "the model does not say %s (models/README.md tells what it must say)", key);
+        return mt_fail(MOTET_ERROR_UNSUPPORTED, "the model does not say %s (models/README.md tells what it must say)",
+                       key);
     } else {
         char *end;
         *out = strtod(text, &end);
@@ -74,10 +75,11 @@ static motet_status find_number(const mt_model *m, const char *key, double low, 
 
 static motet_status find_int(const mt_model *m, const char *key, int low, int high, int *out)
 {
-    double value;
+    double value = 0;
     MT_TRY(find_number(m, key, low, high, &value));
     *out = (int)value;
-    return value == floor(value) ? MOTET_OK : mt_fail(MOTET_ERROR_FORMAT, "%s is %g: expected a whole number", key, value);
+    return value == floor(value) ? MOTET_OK
+                                 : mt_fail(MOTET_ERROR_FORMAT, "%s is %g: expected a whole number", key, value);
 }
 
 /* Sets *yes when the key's value is `first`, clears it when it is `second`. */
@@ -86,12 +88,13 @@ static motet_status find_choice(const mt_model *m, const char *key, const char *
     const char *text = find_text(m, key);
     *yes = text && strcmp(text, first) == 0;
     if (*yes || (text && strcmp(text, second) == 0)) return MOTET_OK;
-    return mt_fail(MOTET_ERROR_UNSUPPORTED, "%s is \"%s\": expected \"%s\" or \"%s\"", key, text ? text : "", first, second);
+    return mt_fail(MOTET_ERROR_UNSUPPORTED, "%s is \"%s\": expected \"%s\" or \"%s\"", key, text ? text : "", first,
+                   second);
 }
 
 static motet_status describe_mel(const mt_model *m, const mt_model_description *d, mt_mel_options *mel)
 {
-    double low, high, floor_power;
+    double low = 0, high = 0, floor_power = 0;
     mel->sample_rate = d->sample_rate;
     MT_TRY(find_int(m, "motet.mel.bins", 1, 1024, &mel->bins));
     MT_TRY(find_int(m, "motet.mel.frame_length", 16, 65536, &mel->frame_length));
@@ -104,8 +107,9 @@ static motet_status describe_mel(const mt_model *m, const mt_model_description *
     mel->high_hz = high;
     mel->floor = floor_power;
     if (d->window % mel->frame_step || d->frame_step % mel->frame_step)
-        return mt_fail(MOTET_ERROR_UNSUPPORTED, "motet.mel.frame_step %d must divide motet.window %d and motet.frame_step %d",
-                       mel->frame_step, d->window, d->frame_step);
+        return mt_fail(MOTET_ERROR_UNSUPPORTED,
+                       "motet.mel.frame_step %d must divide motet.window %d and motet.frame_step %d", mel->frame_step,
+                       d->window, d->frame_step);
     return MOTET_OK;
 }
 
@@ -122,7 +126,7 @@ static int list_powerset(int speakers, int overlap, unsigned char *members)
 
 static motet_status describe_activity(mt_model *m, mt_model_description *d)
 {
-    int overlap;
+    int overlap = 0;
     MT_TRY(find_choice(m, "motet.activity", "powerset", "multilabel", &d->powerset));
     MT_TRY(find_int(m, "motet.speakers", 1, MAX_LOCAL_SPEAKERS, &d->speakers));
     if (!d->powerset) {
@@ -142,7 +146,7 @@ static motet_status describe(mt_model *m)
         return mt_fail(MOTET_ERROR_UNSUPPORTED,
                        "not a diarizer model: motet.role is %s%s%s, expected \"diarizer\" (models/README.md)",
                        role ? "\"" : "", role ? role : "not given", role ? "\"" : "");
-    int format;
+    int format = 0;
     MT_TRY(find_int(m, "motet.format", 1, 1, &format));
     const char *name = find_text(m, "motet.name"), *version = find_text(m, "motet.version");
     const char *licence = find_text(m, "motet.licence");
@@ -157,7 +161,8 @@ static motet_status describe(mt_model *m)
     MT_TRY(describe_activity(m, d));
     d->frames = d->window / d->frame_step;
     if (d->window % d->frame_step)
-        return mt_fail(MOTET_ERROR_UNSUPPORTED, "motet.frame_step %d must divide motet.window %d", d->frame_step, d->window);
+        return mt_fail(MOTET_ERROR_UNSUPPORTED, "motet.frame_step %d must divide motet.window %d", d->frame_step,
+                       d->window);
     MT_TRY(find_choice(m, "motet.input", "log-mel", "waveform", &d->log_mel));
     return d->log_mel ? describe_mel(m, d, &d->mel) : MOTET_OK;
 }
@@ -270,11 +275,17 @@ void mt_model_close(mt_model *model)
     mt_free(model);
 }
 
-const mt_model_description *mt_model_describe(const mt_model *model) { return &model->description; }
+const mt_model_description *mt_model_describe(const mt_model *model)
+{
+    return &model->description;
+}
 
 /* --- one window ------------------------------------------------------------------------------------------------ */
 
-static float clamp_probability(float p) { return p > 0 ? (p < 1 ? p : 1) : 0; /* NaN: 0 */ }
+static float clamp_probability(float p)
+{
+    return p > 0 ? (p < 1 ? p : 1) : 0; /* NaN: 0 */
+}
 
 /* Plaquet and Bredin 2023, "Powerset multi-class cross entropy loss for neural speaker diarization": a speaker's
  * probability is the sum over the classes he is in. */
@@ -317,7 +328,8 @@ static motet_status check_run(const motet_tensor *tensor, const char *name, int6
 {
     int64_t dims[] = {1, rows, columns};
     char found[MT_SHAPE_TEXT], wanted[MT_SHAPE_TEXT];
-    if (tensor->type == MOTET_FLOAT && tensor->rank == 3 && memcmp(tensor->dims, dims, sizeof dims) == 0) return MOTET_OK;
+    if (tensor->type == MOTET_FLOAT && tensor->rank == 3 && memcmp(tensor->dims, dims, sizeof dims) == 0)
+        return MOTET_OK;
     return mt_fail(MOTET_ERROR_SHAPE, "output '%s' came out as %s; the model's description promises float32%s", name,
                    mt_tensor_describe(tensor, found, sizeof found), mt_shape_text(3, dims, wanted, sizeof wanted));
 }

@@ -1,7 +1,7 @@
 /* A diarizer network: an ONNX file that describes itself (models/README.md), and one run of it.
  *
- * Whatever the file calls its classes, what comes out is always the same: for each frame and local speaker the probability
- * that he is active, the probability that he is active alone, and a voice vector a local speaker. */
+ * Whatever the file calls its classes, what comes out is always the same: for each frame and local speaker the
+ * probability that he is active, the probability that he is active alone, and a voice vector a local speaker. */
 #ifndef MT_DIARIZE_MODEL_H
 #define MT_DIARIZE_MODEL_H
 
@@ -15,10 +15,10 @@ typedef struct mt_model mt_model;
 typedef struct mt_model_description {
     const char *name, *version, *licence; /* "" when the file does not say */
     int sample_rate;
-    int window;       /* samples */
-    int frame_step;   /* samples */
-    int frames;       /* a window: window / frame_step */
-    bool log_mel;     /* the input is log-mel frames; else samples */
+    int window;     /* samples */
+    int frame_step; /* samples */
+    int frames;     /* a window: window / frame_step */
+    bool log_mel;   /* the input is log-mel frames; else samples */
     mt_mel_options mel;
     bool powerset;
     int classes;      /* of output `activity` */
@@ -36,8 +36,8 @@ motet_status mt_model_open(const char *path, int threads, mt_model **out);
 void mt_model_close(mt_model *model); /* NULL is allowed */
 const mt_model_description *mt_model_describe(const mt_model *model);
 
-/* Runs the network on one window: [mel frames][bins] or [samples]. The encoding belongs to the model and lasts until its
- * next run. */
+/* Runs the network on one window: [mel frames][bins] or [samples]. The encoding belongs to the model and lasts until
+ * its next run. */
 motet_status mt_model_encode(mt_model *model, const float *input, const mt_encoding **out);
 
 #endif

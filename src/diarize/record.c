@@ -23,22 +23,22 @@ void mt_record_free(mt_record *record)
 
 motet_status mt_record_window_begin(mt_record *record, int64_t start)
 {
-    if (!mt_reserve((void **)&record->windows, record->window_count, &record->window_capacity,
-                    sizeof *record->windows))
+    if (!mt_reserve((void **)&record->windows, record->window_count, &record->window_capacity, sizeof *record->windows))
         return mt_fail_memory(record->window_capacity * 2 * sizeof *record->windows);
     record->windows[record->window_count++] = (mt_record_window){start, (int32_t)record->voice_count};
     return MOTET_OK;
 }
 
-motet_status mt_record_voice(mt_record *record, const float *vector, const float *probabilities, int stride, float alone)
+motet_status mt_record_voice(mt_record *record, const float *vector, const float *probabilities, int stride,
+                             float alone)
 {
     size_t n = record->voice_count, dims = (size_t)record->dims, frames = (size_t)record->frames;
     if (!mt_reserve((void **)&record->voices, n, &record->voice_capacity, sizeof *record->voices) ||
         !mt_reserve((void **)&record->vectors, n, &record->vector_capacity, dims * sizeof(float)) ||
         !mt_reserve((void **)&record->activity, n, &record->activity_capacity, frames))
         return mt_fail_memory(n * (dims * sizeof(float) + frames));
-    record->voices[n] = (mt_voice){
-        .window = (int32_t)record->window_count - 1, .alone = alone, .point = -1, .speaker = -1};
+    record->voices[n] =
+        (mt_voice){.window = (int32_t)record->window_count - 1, .alone = alone, .point = -1, .speaker = -1};
     memcpy(record->vectors + n * dims, vector, dims * sizeof(float));
     for (size_t t = 0; t < frames; t++)
         record->activity[n * frames + t] = (uint8_t)(probabilities[t * (size_t)stride] * 255 + 0.5f);

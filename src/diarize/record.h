@@ -10,7 +10,7 @@
 
 typedef struct mt_voice {
     int32_t window;
-    float alone; /* seconds in which nobody else speaks: what the vector was made from */
+    float alone;     /* seconds in which nobody else speaks: what the vector was made from */
     int32_t point;   /* the point of the clustering it was folded into, -1: too short to take part */
     int32_t speaker; /* filled in at the end */
 } mt_voice;

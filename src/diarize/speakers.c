@@ -9,10 +9,10 @@
 #include "core/memory.h"
 
 enum {
-    FOLD_AT = 2048,   /* points that are too many */
-    FOLD_TO = 512,    /* points to keep at the most when folding */
-    CANDIDATES = 4,   /* nearest speakers that a voice is tried on */
-    MAX_VOICES = 8    /* voices of one window */
+    FOLD_AT = 2048, /* points that are too many */
+    FOLD_TO = 512,  /* points to keep at the most when folding */
+    CANDIDATES = 4, /* nearest speakers that a voice is tried on */
+    MAX_VOICES = 8  /* voices of one window */
 };
 
 /* Folding must not decide what the final clustering is there to decide. */
@@ -28,8 +28,8 @@ static motet_status fold(mt_record *record, mt_points *points, const mt_speaker_
     motet_status status = merges && labels ? mt_agglomerate(points, merges) : mt_fail_memory(n * sizeof *merges);
     if (status == MOTET_OK) {
         int steps = 0, clusters;
-        while (steps < points->count - 1 && (merges[steps].distance < rules->threshold * FOLD_SHARE_OF_THRESHOLD ||
-                                             points->count - steps > FOLD_TO))
+        while (steps < points->count - 1 &&
+               (merges[steps].distance < rules->threshold * FOLD_SHARE_OF_THRESHOLD || points->count - steps > FOLD_TO))
             steps++;
         mt_cut(merges, steps, points->count, labels, &clusters);
         status = mt_points_fold(points, labels, clusters);
@@ -63,8 +63,8 @@ motet_status mt_speakers_window(mt_record *record, mt_points *points, const mt_s
 
 /* --- the cut --------------------------------------------------------------------------------------------------- */
 
-/* Clean speech that makes a cluster a speaker. Overlapping windows hear the same speech several times; the rule's seconds
- * are of speech as windows sum it up. */
+/* Clean speech that makes a cluster a speaker. Overlapping windows hear the same speech several times; the rule's
+ * seconds are of speech as windows sum it up. */
 static float smallest_speaker(const mt_points *points, const mt_speaker_rules *rules)
 {
     float total = 0;
@@ -186,7 +186,8 @@ static void search_window(window_search *search, int voice, float value)
         float gain = pick->similarity * search->weights[voice];
         for (int u = 0; u < voice; u++)
             if (search->choice[u] == pick->speaker) {
-                float smaller = search->weights[u] < search->weights[voice] ? search->weights[u] : search->weights[voice];
+                float smaller =
+                    search->weights[u] < search->weights[voice] ? search->weights[u] : search->weights[voice];
                 gain -= search->same_penalty * smaller;
             }
         search->choice[voice] = pick->speaker;
@@ -200,9 +201,10 @@ static void assign_window(mt_record *record, size_t w, const centroids *speakers
     mt_record_voices_of(record, w, &first, &end);
     window_search search = {.voices = (int)(end - first), .same_penalty = rules->same_penalty, .best = -FLT_MAX};
     for (int v = 0; v < search.voices; v++) {
-        search.weights[v] = record->voices[first + (size_t)v].alone + 0.1f; /* even a voice that is never alone counts */
-        search.candidate_count = find_candidates(speakers, mt_record_vector(record, first + (size_t)v), record->dims,
-                                                 search.candidates[v]);
+        search.weights[v] =
+            record->voices[first + (size_t)v].alone + 0.1f; /* even a voice that is never alone counts */
+        search.candidate_count =
+            find_candidates(speakers, mt_record_vector(record, first + (size_t)v), record->dims, search.candidates[v]);
     }
     search_window(&search, 0, 0);
     for (int v = 0; v < search.voices; v++) record->voices[first + (size_t)v].speaker = search.best_choice[v];

@@ -1,10 +1,10 @@
 /* From voices to speakers: which voices of the windows belong to one person, and how many persons there are.
  *
- * While the recording runs, voices with enough clean speech become points of a clustering; when there are too many, close ones
- * are folded together, so that memory and time stay bounded however long it runs. At the end the points are clustered, the
- * cut of the dendrogram is chosen (by the threshold, or by the number of speakers that was asked for), clusters with little
- * speech are dissolved, and every voice, also the short ones, goes to the speaker it is nearest to, two voices of one window
- * to two speakers where possible. */
+ * While the recording runs, voices with enough clean speech become points of a clustering; when there are too many,
+ * close ones are folded together, so that memory and time stay bounded however long it runs. At the end the points are
+ * clustered, the cut of the dendrogram is chosen (by the threshold, or by the number of speakers that was asked for),
+ * clusters with little speech are dissolved, and every voice, also the short ones, goes to the speaker it is nearest
+ * to, two voices of one window to two speakers where possible. */
 #ifndef MT_DIARIZE_SPEAKERS_H
 #define MT_DIARIZE_SPEAKERS_H
 
@@ -12,11 +12,12 @@
 #include "diarize/record.h"
 
 typedef struct mt_speaker_rules {
-    float threshold;    /* cosine distance at which clustering stops */
-    int min, max;       /* speakers; 0: no bound; equal: exactly so many */
-    float min_clean;    /* seconds a voice needs to take part in the clustering */
-    float min_speech;   /* seconds of clean voice in all windows together that a cluster needs to stand as a speaker ... */
-    float min_share;    /* ... or this share of all of it, whichever is less */
+    float threshold; /* cosine distance at which clustering stops */
+    int min, max;    /* speakers; 0: no bound; equal: exactly so many */
+    float min_clean; /* seconds a voice needs to take part in the clustering */
+    float
+        min_speech;  /* seconds of clean voice in all windows together that a cluster needs to stand as a speaker ... */
+    float min_share; /* ... or this share of all of it, whichever is less */
     float same_penalty; /* how much similarity it must gain to put two voices of a window to one speaker */
 } mt_speaker_rules;
 

@@ -1,5 +1,5 @@
-/* Votes, runs, turns. Votes are kept for one window length only and settled as windows pass, so this pass needs no memory
- * that grows but for the turns. */
+/* Votes, runs, turns. Votes are kept for one window length only and settled as windows pass, so this pass needs no
+ * memory that grows but for the turns. */
 #include "diarize/turns.h"
 
 #include <math.h>
@@ -30,7 +30,7 @@ typedef struct ballot {
     float *votes;   /* [frame][speaker]; row 0 is frame `first` */
     float *weights; /* [frame] */
     int64_t first;
-    run *open;      /* a speaker's run that goes on; start < 0: none */
+    run *open; /* a speaker's run that goes on; start < 0: none */
     runs *closed;
 } ballot;
 
@@ -155,8 +155,8 @@ static int by_start(const void *a, const void *b)
 }
 
 /* Fills a speaker's pauses shorter than min_gap, then drops what is shorter than min_turn. An exclusive turn is never
- * stretched over somebody else's, so `others` must be silent in the gap then: gaps are filled only when the runs on both
- * sides follow each other in time. */
+ * stretched over somebody else's, so `others` must be silent in the gap then: gaps are filled only when the runs on
+ * both sides follow each other in time. */
 static void smooth(runs *r, const mt_turn_rules *rules)
 {
     qsort(r->items, r->count, sizeof(run), rules->exclusive ? by_start : by_speaker);

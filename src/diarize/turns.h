@@ -1,9 +1,9 @@
 /* From voices with speakers to turns.
  *
- * Every window that covers a frame votes on it: how likely each of its voices is active there, weighted so that the middle
- * of a window counts more than its edges, where the network sees only one side. The mean of the votes' sum says how many
- * people speak in the frame; so many of the speakers with the most votes are active. Runs of active frames are turns; short
- * pauses are filled, short turns dropped. */
+ * Every window that covers a frame votes on it: how likely each of its voices is active there, weighted so that the
+ * middle of a window counts more than its edges, where the network sees only one side. The mean of the votes' sum says
+ * how many people speak in the frame; so many of the speakers with the most votes are active. Runs of active frames are
+ * turns; short pauses are filled, short turns dropped. */
 #ifndef MT_DIARIZE_TURNS_H
 #define MT_DIARIZE_TURNS_H
 
@@ -13,11 +13,11 @@
 #include "motet/diarize.h"
 
 typedef struct mt_turn_rules {
-    double frame;         /* seconds */
-    double duration;      /* seconds of audio: no turn ends later */
+    double frame;    /* seconds */
+    double duration; /* seconds of audio: no turn ends later */
     bool exclusive;
     double min_turn, min_gap; /* seconds */
-    float onset;          /* a frame holds n speakers when the votes sum to at least n - 1 + onset */
+    float onset;              /* a frame holds n speakers when the votes sum to at least n - 1 + onset */
 } mt_turn_rules;
 
 /* The record's voices have speakers 0 .. speakers - 1. On success *out is owned by the caller. */

@@ -1,5 +1,5 @@
-/* Rows are held from the start of the window handed out last, because the window at the end of the stream may begin anywhere
- * after it. */
+/* Rows are held from the start of the window handed out last, because the window at the end of the stream may begin
+ * anywhere after it. */
 #include "diarize/windows.h"
 
 #include <string.h>

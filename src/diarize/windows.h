@@ -1,7 +1,7 @@
 /* A stream of rows cut into overlapping windows. A row is a log-mel frame (`width` bins) or a sample (`width` 1).
  *
- * Window k holds rows k*hop ... k*hop + length - 1. The last one ends where the stream ends, so that no row is seen at the edge
- * of a window alone; a stream shorter than a window is filled up with `padding`. */
+ * Window k holds rows k*hop ... k*hop + length - 1. The last one ends where the stream ends, so that no row is seen at
+ * the edge of a window alone; a stream shorter than a window is filled up with `padding`. */
 #ifndef MT_DIARIZE_WINDOWS_H
 #define MT_DIARIZE_WINDOWS_H
 

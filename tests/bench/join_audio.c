@@ -1,5 +1,5 @@
-/* Joins recordings end to end, over and over, until SECONDS are full: join_audio OUT.flac SECONDS IN... All must have one
- * rate and one channel. Prints the length of one round in seconds. */
+/* Joins recordings end to end, over and over, until SECONDS are full: join_audio OUT.flac SECONDS IN... All must have
+ * one rate and one channel. Prints the length of one round in seconds. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -8,7 +8,10 @@
 
 static const char *folder;
 
-static void path_of(char *path, size_t size, const char *name) { snprintf(path, size, "%s/%s", folder, name); }
+static void path_of(char *path, size_t size, const char *name)
+{
+    snprintf(path, size, "%s/%s", folder, name);
+}
 
 static void write_audio(const char *name, int format, int rate, int channels, sf_count_t frames, const float *samples)
 {
@@ -44,7 +47,8 @@ static void write_text(const char *name, const char *text)
     fclose(out);
 }
 
-/* `times` copies of each sample side by side in `channels`, times a gain: enough to stand for another rate or layout. */
+/* `times` copies of each sample side by side in `channels`, times a gain: enough to stand for another rate or layout.
+ */
 static float *spread(const float *samples, sf_count_t count, int times, int channels, float gain)
 {
     float *out = malloc(sizeof(float) * (size_t)count * (size_t)(times * channels));
@@ -64,7 +68,8 @@ int main(int argc, char **argv)
     SNDFILE *file = sf_open(argv[2], SFM_READ, &info);
     enum { SECONDS = 12, RATE = 16000, COUNT = SECONDS * RATE };
     float *speech = calloc(COUNT, sizeof *speech), *odd;
-    if (!file || info.samplerate != RATE || info.channels != 1 || sf_readf_float(file, speech, COUNT) != COUNT) return 1;
+    if (!file || info.samplerate != RATE || info.channels != 1 || sf_readf_float(file, speech, COUNT) != COUNT)
+        return 1;
     sf_close(file);
     const int wav = SF_FORMAT_WAV | SF_FORMAT_PCM_16, wav_float = SF_FORMAT_WAV | SF_FORMAT_FLOAT;
 

@@ -23,6 +23,13 @@
 
 enum { PATH_BYTES = 256, WAV_HEADER = 44 };
 
+/* libsndfile forgets a block when it refuses an Ogg Vorbis file for its header (tests/unit/audio.supp for valgrind). */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:vorbis_info_init";
+}
+
 static char folder[PATH_BYTES];
 
 /* --- files --------------------------------------------------------------------------------------------------- */
@@ -593,7 +600,7 @@ static void spoilt_files_do_no_harm(void **state)
     static const int formats[] = {SF_FORMAT_WAV | SF_FORMAT_PCM_16,  SF_FORMAT_WAVEX | SF_FORMAT_FLOAT,
                                   SF_FORMAT_AIFF | SF_FORMAT_PCM_16, SF_FORMAT_FLAC | SF_FORMAT_PCM_16,
                                   SF_FORMAT_OGG | SF_FORMAT_VORBIS,  SF_FORMAT_OGG | SF_FORMAT_OPUS};
-    enum { TRIALS = 40, CHANGES = 3 };
+    enum { TRIALS = 25, CHANGES = 3 };
     uint32_t seed = 1;
     for (size_t k = 0; k < sizeof formats / sizeof *formats; k++) {
         struct bytes bytes = read_bytes(write_audio("good", formats[k], 48000, 2, 4800));

@@ -23,7 +23,10 @@ static float uniform(void) /* (0, 1) */
     return ((float)(seed >> 40) + 0.5f) / 16777216.0f;
 }
 
-static float gaussian(void) { return sqrtf(-2 * logf(uniform())) * cosf(6.2831853f * uniform()); }
+static float gaussian(void)
+{
+    return sqrtf(-2 * logf(uniform())) * cosf(6.2831853f * uniform());
+}
 
 static void unit_vector(float *v, const float *center, float spread)
 {

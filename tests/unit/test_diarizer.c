@@ -1,5 +1,6 @@
-/* The whole chain on the shipped conversation and the shipped model, through the public API: the same bytes whatever the
- * number of threads, the cutting of the samples and the repeat; cancelling; what it leaves behind when memory runs out. */
+/* The whole chain on the shipped conversation and the shipped model, through the public API: the same bytes whatever
+ * the number of threads, the cutting of the samples and the repeat; cancelling; what it leaves behind when memory runs
+ * out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,7 +57,8 @@ static char *diarize(motet_diarizer *diarizer, double seconds, size_t block)
     size_t count = (size_t)(seconds * 16000);
     if (count > sample_count) count = sample_count;
     for (size_t at = 0; at < count; at += block)
-        assert_int_equal(motet_diarizer_push(diarizer, samples + at, count - at < block ? count - at : block), MOTET_OK);
+        assert_int_equal(motet_diarizer_push(diarizer, samples + at, count - at < block ? count - at : block),
+                         MOTET_OK);
     assert_int_equal(motet_diarizer_finish(diarizer, &result), MOTET_OK);
     char *text;
     assert_int_equal(motet_diarization_write(result, MOTET_FORMAT_RTTM, NULL, &text, NULL), MOTET_OK);
@@ -89,7 +91,8 @@ static void recordings_of_any_length(void **state)
     (void)state;
     motet_diarizer *diarizer = make_diarizer(2, 2);
     static const double seconds[] = {0, 1.0 / 16000, 0.01, 0.5, 2.99, 3, 3.01, 4, 7.123};
-    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) motet_string_free(diarize(diarizer, seconds[i], 4096));
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++)
+        motet_string_free(diarize(diarizer, seconds[i], 4096));
     motet_diarizer_destroy(diarizer);
 }
 

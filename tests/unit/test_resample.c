@@ -196,8 +196,8 @@ static void sweeps_pass_and_are_cut_off(void **state)
                 kept = fmax(kept, level_db(out, first, BLOCK));
             }
         }
-        print_message("%6d Hz: sweep to %.0f Hz within %.4f dB, all else below %.1f dB; above %.0f Hz below %.1f dB\n",
-                      from, pass, ripple, rest, stop, kept);
+        print_message("%6d Hz: sweep to %.0f Hz within %.4f dB, all else below %.1f dB\n", from, pass, ripple, rest);
+        if (from > TO) print_message("%6d Hz: sweep from %.0f Hz on below %.1f dB\n", from, stop, kept);
         assert_true(ripple < 0.1);
         assert_true(rest < -90);
         assert_true(kept < -90);

@@ -60,7 +60,7 @@ static void votes_become_turns(void **state)
     assert_int_equal(mt_turns_make(&record, 2, &plain, &d), MOTET_OK);
     assert_int_equal(d->turn_count, 2);
     assert_int_equal(d->speaker_count, 2);
-    check_turn(&d->turns[0], 1, 3, 0, 0.5);   /* the pause filled; the first to speak is speaker 0 */
+    check_turn(&d->turns[0], 1, 3, 0, 0.5);     /* the pause filled; the first to speak is speaker 0 */
     check_turn(&d->turns[1], 2.5, 4.5, 1, 0.5); /* the click dropped */
     assert_string_equal(d->speakers[1].label, "SPEAKER_01");
     assert_true(fabs(d->speakers[0].speech - 2) < 1e-9);

@@ -15,8 +15,10 @@ static void write_model(mt_json *json, const motet_diarizer_info *info)
 
 static void write_count(mt_json *json, const char *key, int count)
 {
-    if (count) mt_json_int(json, key, count);
-    else mt_json_string(json, key, NULL);
+    if (count)
+        mt_json_int(json, key, count);
+    else
+        mt_json_string(json, key, NULL);
 }
 
 static void write_settings(mt_json *json, const motet_diarizer_info *info, const motet_diarize_options *options)

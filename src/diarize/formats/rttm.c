@@ -1,5 +1,6 @@
-/* RTTM, NIST "Rich Transcription 2009 Evaluation Plan", appendix A: ten fields separated by blanks, so that a file-id must
- * not hold any. Onset and duration in seconds; both are rounded, the duration so that the end is right to 1 ms too. */
+/* RTTM, NIST "Rich Transcription 2009 Evaluation Plan", appendix A: ten fields separated by blanks, so that a file-id
+ * must not hold any. Onset and duration in seconds; both are rounded, the duration so that the end is right to 1 ms
+ * too. */
 #include <ctype.h>
 #include <math.h>
 
