@@ -1,0 +1,14 @@
+#!/bin/sh
+# Makes models/motet-cnn.onnx from $MOTET_DATA (default ../shared/data beside the tree), from nothing or from where it stopped:
+# corpus cache, training, export, evaluation. Needs espeak-ng, festival (with festvox-kallpc16k and festvox-kdlpc16k), flite
+# and the environment of scripts/venv.sh. Arguments go to train.py, for example --steps 20000.
+# Everything it writes but the model lies in out/train.
+set -eu
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-.venv/bin/python}
+export OMP_WAIT_POLICY=PASSIVE      # threads that wait by spinning take the core from the process that makes the data
+mkdir -p out/train
+$python models/train/corpus.py
+$python models/train/train.py "$@"
+$python models/train/export.py out/train/last.pt models/motet-cnn.onnx --threshold "${THRESHOLD:-0.7}"
+$python models/train/evaluate.py models/motet-cnn.onnx
