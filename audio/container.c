@@ -33,15 +33,15 @@ static uint32_t number(const unsigned char *bytes, int count, bool big_endian)
 
 static int encoding_of(unsigned tag, unsigned bits)
 {
-    switch (tag << 8 | (bits & 0xff)) {
-    case WAVE_PCM << 8 | 8: return SF_FORMAT_PCM_U8;
-    case WAVE_PCM << 8 | 16: return SF_FORMAT_PCM_16;
-    case WAVE_PCM << 8 | 24: return SF_FORMAT_PCM_24;
-    case WAVE_PCM << 8 | 32: return SF_FORMAT_PCM_32;
-    case WAVE_FLOAT << 8 | 32: return SF_FORMAT_FLOAT;
-    case WAVE_FLOAT << 8 | 64: return SF_FORMAT_DOUBLE;
-    case WAVE_ALAW << 8 | 8: return SF_FORMAT_ALAW;
-    case WAVE_ULAW << 8 | 8: return SF_FORMAT_ULAW;
+    switch (tag << 16 | bits) {
+    case WAVE_PCM << 16 | 8: return SF_FORMAT_PCM_U8;
+    case WAVE_PCM << 16 | 16: return SF_FORMAT_PCM_16;
+    case WAVE_PCM << 16 | 24: return SF_FORMAT_PCM_24;
+    case WAVE_PCM << 16 | 32: return SF_FORMAT_PCM_32;
+    case WAVE_FLOAT << 16 | 32: return SF_FORMAT_FLOAT;
+    case WAVE_FLOAT << 16 | 64: return SF_FORMAT_DOUBLE;
+    case WAVE_ALAW << 16 | 8: return SF_FORMAT_ALAW;
+    case WAVE_ULAW << 16 | 8: return SF_FORMAT_ULAW;
     default: return 0;
     }
 }

@@ -143,8 +143,7 @@ static const char *format_name(int format)
     return sf_command(NULL, SFC_GET_FORMAT_INFO, &about, sizeof about) == 0 ? about.name : "unknown";
 }
 
-/* How many frames should come. libsndfile counts those that are there; a container's length tells how many there were.
- */
+/* How many frames should come: libsndfile counts those that are there, a container's length all that there were. */
 static int64_t expected_frames(const motet_audio *audio, const mt_container *container, int64_t frames)
 {
     int64_t size = mt_source_size(audio->view.source);
