@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -102,6 +103,18 @@ static void free_data_set(data_set *set)
     free(set);
 }
 
+/* Files made before TensorProto had bfloat16 hold its bits as uint16: such a tensor becomes what the model declares. */
+static bool as_bfloat16(motet_tensor **tensor, reason *why)
+{
+    motet_tensor *bits = *tensor, *brain;
+    if (motet_tensor_create(MOTET_BFLOAT16, motet_tensor_rank(bits), motet_tensor_dims(bits), &brain) != MOTET_OK)
+        return because(why, "%s", motet_error_message());
+    memcpy(motet_tensor_data(brain), motet_tensor_data(bits), (size_t)motet_tensor_count(bits) * sizeof(uint16_t));
+    motet_tensor_destroy(bits);
+    *tensor = brain;
+    return true;
+}
+
 /* Reads folder/KIND_0.pb, KIND_1.pb, ... as long as there is one, naming each as the model does. */
 static bool read_values(const motet_session *session, const char *folder, const char *kind,
                         const motet_value_info *(*info)(const motet_session *, size_t), const char **names,
@@ -123,6 +136,9 @@ static bool read_values(const motet_session *session, const char *folder, const 
         if (!read) return false;
         names[i] = value->name;
         *count = i + 1;
+        if (value->type == MOTET_BFLOAT16 && motet_tensor_type(tensors[i]) == MOTET_UINT16 &&
+            !as_bfloat16(&tensors[i], why))
+            return false;
     }
     return true;
 }

@@ -247,11 +247,18 @@ static void streams_as_onnx_runtime(void **argument)
     motet_session_close(session);
 }
 
-#define SILERO(...)                                                                                                    \
+#define SILERO(name, takes_sr)                                                                                         \
     {                                                                                                                  \
-#__VA_ARGS__, hears_as_onnx_runtime, NULL, NULL, &(silero)                                                     \
+        name, hears_as_onnx_runtime, NULL, NULL, &(silero)                                                             \
         {                                                                                                              \
-            __VA_ARGS__                                                                                                \
+            name, false, takes_sr                                                                                      \
+        }                                                                                                              \
+    }
+#define SILERO8(name, takes_sr)                                                                                        \
+    {                                                                                                                  \
+        name " at 8 kHz", hears_as_onnx_runtime, NULL, NULL, &(silero)                                                 \
+        {                                                                                                              \
+            name, true, takes_sr                                                                                       \
         }                                                                                                              \
     }
 #define FIRERED(name)                                                                                                  \
@@ -262,13 +269,13 @@ static void streams_as_onnx_runtime(void **argument)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        SILERO("silero_vad", false, true),
-        SILERO("silero_vad", true, true),
-        SILERO("silero_vad_16k_op15", false, true),
-        SILERO("silero_vad_half", false, false),
-        SILERO("silero_vad_op18_ifless", false, true),
-        SILERO("silero_vad_op18_ifless", true, true),
-        SILERO("silero_vad_openvino_16k", false, false),
+        SILERO("silero_vad", true),
+        SILERO8("silero_vad", true),
+        SILERO("silero_vad_16k_op15", true),
+        SILERO("silero_vad_half", false),
+        SILERO("silero_vad_op18_ifless", true),
+        SILERO8("silero_vad_op18_ifless", true),
+        SILERO("silero_vad_openvino_16k", false),
         FIRERED("vad"),
         FIRERED("aed"),
         FIRERED("stream_vad"),
