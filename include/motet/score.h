@@ -68,12 +68,12 @@ MOTET_API MOTET_CHECKED motet_status motet_rttm_create(motet_rttm **out);
 MOTET_API void motet_rttm_destroy(motet_rttm *rttm); /* NULL is allowed */
 
 /* Adds the turns of an RTTM file, or of all the files of a folder whose names end in .rttm. Of RTTM (NIST RT-09
- * evaluation plan, appendix A) the lines of type SPEAKER count: file id, channel (ignored: the recording is one), onset,
- * duration, two fields that are ignored, speaker, and one or two more. Other types of that plan, comments (;;) and blank
- * lines are passed over, turns without duration as well.
+ * evaluation plan, appendix A) the lines of type SPEAKER count: file id, channel (ignored: the recording is one),
+ * onset, duration, two fields that are ignored, speaker, and one or two more. Other types of that plan, comments (;;)
+ * and blank lines are passed over, turns without duration as well.
  *
- * Errors: IO; FORMAT, naming the file, line and field: too few fields, an unknown type, not a number, negative; LIMIT: a
- * file over 1 GiB, a time over 1e9 s; MEMORY. After an error the set holds the turns read until then. */
+ * Errors: IO; FORMAT, naming the file, line and field: too few fields, an unknown type, not a number, negative; LIMIT:
+ * a file over 1 GiB, a time over 1e9 s; MEMORY. After an error the set holds the turns read until then. */
 MOTET_API MOTET_CHECKED motet_status motet_rttm_read(motet_rttm *rttm, const char *path);
 
 /* Adds one turn; the strings are copied. Errors: ARGUMENT: NULL or empty names, times that are negative, NaN or over

@@ -1,3 +1,5 @@
+/* The tally of a set of regions holds everything that DER needs, so that a rate is a tally, a mapping and four sums.
+ * What differs between the conventions is which regions are tallied, and from which tally the speakers are mapped. */
 #include "score/der.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* Both conventions want the same four things of a recording: its tracks, the regions U and S of motet/score.h, and a
+ * tally of each. They differ in which of the two tallies maps the speakers, and in how the JER is made. */
 #include "score/file.h"
 
 #include <math.h>

@@ -1,3 +1,4 @@
+/* Sets are built by adding spans in any order and uniting them once, which keeps everything here at n log n. */
 #include "score/spans.h"
 
 #include <math.h>

@@ -1,3 +1,5 @@
+/* From lines of a file to tracks: one sort puts a file's turns together, within it each speaker's, within those in
+ * time; then overlapping turns of a speaker are neighbours and are merged in one pass. */
 #include "score/track.h"
 
 #include <math.h>

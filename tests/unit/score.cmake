@@ -1,3 +1,7 @@
 motet_test(test_assignment ${CMAKE_CURRENT_LIST_DIR}/test_assignment.c mt_core)
 motet_test(test_rttm ${CMAKE_CURRENT_LIST_DIR}/test_rttm.c mt_score mt_core)
 motet_test(test_score ${CMAKE_CURRENT_LIST_DIR}/test_score.c mt_score mt_core)
+if(TARGET motet_command)
+  add_test(NAME cli_score COMMAND ${PROJECT_SOURCE_DIR}/tests/cli/score.sh $<TARGET_FILE:motet_command>)
+  set_tests_properties(cli_score PROPERTIES TIMEOUT 300)
+endif()
