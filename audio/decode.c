@@ -123,7 +123,7 @@ static motet_status start_decoder(motet_audio *audio, SF_INFO *format)
     SF_VIRTUAL_IO io = {view_length, view_seek, view_read, view_write, view_tell};
     audio->decoder = sf_open_virtual(&io, SFM_READ, format, &audio->view);
     int error = mt_source_error(audio->view.source);
-    if (error) return mt_fail(MOTET_ERROR_IO, "%s: %s", name, strerror(error));
+    if (error) return mt_fail(mt_source_status(error), "%s: %s", name, strerror(error));
     if (!audio->decoder) {
         return mt_fail(MOTET_ERROR_FORMAT, "%s: not audio that can be read: %s", name, sf_strerror(NULL));
     }
@@ -213,7 +213,7 @@ motet_status motet_audio_open(const char *path, const motet_audio_options *optio
     if (!audio) return mt_fail_memory(sizeof *audio);
     memset(audio, 0, offsetof(motet_audio, block));
     audio->channel = options->channel;
-    motet_status status = mt_source_open(path, &audio->view.source);
+    motet_status status = mt_source_open(path, options->interrupted, options->user, &audio->view.source);
     if (status == MOTET_OK) status = open_stream(audio, options);
     if (status != MOTET_OK) {
         motet_audio_close(audio);
@@ -281,7 +281,7 @@ static motet_status judge_end(const motet_audio *audio)
     const char *name = mt_source_name(audio->view.source);
     double rate = audio->info.rate, seconds = (double)audio->delivered / rate;
     int error = mt_source_error(audio->view.source);
-    if (error) return mt_fail(MOTET_ERROR_IO, "%s: %s after %.2f s", name, strerror(error), seconds);
+    if (error) return mt_fail(mt_source_status(error), "%s: %s after %.2f s", name, strerror(error), seconds);
     char whole[32] = "";
     if (audio->expected >= 0) snprintf(whole, sizeof whole, " of %.2f s", (double)audio->expected / rate);
     if (audio->complaint[0] || audio->delivered < audio->expected) {

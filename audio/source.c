@@ -19,6 +19,8 @@ struct mt_source {
     int fd;
     bool owned; /* opened here, so closed here */
     int error;
+    int (*interrupted)(void *user);
+    void *user;
     int64_t size;        /* -1: a pipe */
     unsigned char *kept; /* a pipe's bytes start .. start + length */
     int64_t start;
@@ -42,22 +44,37 @@ static motet_status examine(mt_source *source)
     return source->kept ? MOTET_OK : mt_fail_memory(KEPT_BYTES);
 }
 
+motet_status mt_source_status(int error)
+{
+    return error == EINTR ? MOTET_ERROR_CANCELLED : MOTET_ERROR_IO;
+}
+
+/* True when a call that failed with EINTR should be tried again. */
+static bool goes_on(const mt_source *source)
+{
+    return !source->interrupted || !source->interrupted(source->user);
+}
+
 static motet_status open_descriptor(mt_source *source, const char *path)
 {
     if (strcmp(path, "-") == 0) {
         source->fd = STDIN_FILENO;
         return MOTET_OK;
     }
-    source->fd = open(path, O_RDONLY | O_CLOEXEC);
+    do { /* opening a named pipe waits for its writer */
+        source->fd = open(path, O_RDONLY | O_CLOEXEC);
+    } while (source->fd < 0 && errno == EINTR && goes_on(source));
     source->owned = source->fd >= 0;
-    return source->owned ? MOTET_OK : mt_fail(MOTET_ERROR_IO, "%s: %s", path, strerror(errno));
+    return source->owned ? MOTET_OK : mt_fail(mt_source_status(errno), "%s: %s", path, strerror(errno));
 }
 
-motet_status mt_source_open(const char *path, mt_source **out)
+motet_status mt_source_open(const char *path, int (*interrupted)(void *user), void *user, mt_source **out)
 {
     *out = NULL;
     mt_source *source = mt_alloc_zero(1, sizeof *source);
     if (!source) return mt_fail_memory(sizeof *source);
+    source->interrupted = interrupted;
+    source->user = user;
     source->name = mt_copy_string(strcmp(path, "-") == 0 ? "standard input" : path);
     motet_status status = source->name ? open_descriptor(source, path) : mt_fail_memory(strlen(path));
     if (status == MOTET_OK) status = examine(source);
@@ -101,10 +118,11 @@ int mt_source_error(const mt_source *source)
 /* True when reading may be tried again: after a signal, or once a non-blocking pipe has something. */
 static bool wait_for_more(const mt_source *source)
 {
-    if (errno == EINTR) return true;
-    if (errno != EAGAIN) return false;
-    struct pollfd ready = {.fd = source->fd, .events = POLLIN};
-    return poll(&ready, 1, -1) >= 0 || errno == EINTR;
+    if (errno == EAGAIN) {
+        struct pollfd ready = {.fd = source->fd, .events = POLLIN};
+        if (poll(&ready, 1, -1) >= 0) return true;
+    }
+    return errno == EINTR && goes_on(source);
 }
 
 /* One read, from the pipe's front or at a file's offset (`offset` >= 0). 0 at the end and after a failure. */

@@ -14,8 +14,12 @@
 
 typedef struct mt_source mt_source;
 
-/* Opens `path`, "-" for standard input. Errors: IO (with the name and the system's reason), MEMORY. */
-motet_status mt_source_open(const char *path, mt_source **out);
+/* Opens `path`, "-" for standard input. When a signal comes while a read waits, interrupted(user) is asked whether to give up
+ * (read fails with EINTR); NULL: never. Errors: IO (with the name and the system's reason), CANCELLED, MEMORY. */
+motet_status mt_source_open(const char *path, int (*interrupted)(void *user), void *user, mt_source **out);
+
+/* The status for a read that failed with `error`: CANCELLED for EINTR, else IO. */
+motet_status mt_source_status(int error);
 void mt_source_close(mt_source *source); /* NULL is allowed */
 
 const char *mt_source_name(const mt_source *source); /* for messages */

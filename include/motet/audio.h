@@ -24,6 +24,9 @@ typedef struct motet_audio_options {
     int raw_rate; /* > 0: the input is headerless signed 16-bit little-endian PCM at this rate; 0 (default): a format
                      with a header */
     int raw_channels; /* channels of such raw input (default 1) */
+    int (*interrupted)(void *user); /* asked when a signal comes while a read waits: other than 0 ends the reading with
+                                       CANCELLED; NULL (default): it goes on waiting */
+    void *user;                     /* handed to it */
 } motet_audio_options;
 
 MOTET_API void motet_audio_options_init(motet_audio_options *options);

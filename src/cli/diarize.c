@@ -241,6 +241,12 @@ static void name_recording(const char *path, char *id, size_t size)
     if (dot && dot != id) *dot = '\0';
 }
 
+static int on_signal(void *user)
+{
+    (void)user;
+    return cli_interrupted();
+}
+
 static int on_chunk(void *user, motet_chunk *chunk)
 {
     job *j = user;
@@ -462,6 +468,7 @@ int cli_diarize(int argc, char **argv)
     settings s = {0};
     motet_diarize_options_init(&s.diarize);
     motet_audio_options_init(&s.audio);
+    s.audio.interrupted = on_signal;
     bool raw_channels = false;
     for (int option; (option = getopt_long(argc, argv, "f:o:qm:n:t:h", long_options, NULL)) != -1;) {
         if (option == 'h') {
