@@ -203,12 +203,16 @@ motet_status mt_append_node(mt_scope *scope, mt_node *node)
     return MOTET_OK;
 }
 
-static motet_status fill_node(mt_builder *b, mt_scope *scope, const Onnx__NodeProto *proto, mt_node *node)
+static motet_status fill_node(mt_builder *b, const mt_scope *scope, const Onnx__NodeProto *proto, mt_node *node)
 {
     MT_TRY(mt_charge(b, scope, proto->n_input + proto->n_output));
     MT_TRY(resolve_inputs(b, scope, proto, node));
     MT_TRY(resolve_outputs(b, scope, proto, node));
-    MT_TRY(mt_build_attributes(b, scope, proto, node));
+    return mt_build_attributes(b, scope, proto, node);
+}
+
+static motet_status add_node(mt_builder *b, mt_scope *scope, mt_node *node)
+{
     const mt_function *function = mt_find_function(b, node->domain, node->type);
     return function ? mt_expand_call(b, scope, function, node) : mt_append_node(scope, node);
 }
@@ -225,6 +229,7 @@ motet_status mt_build_nodes(mt_builder *b, mt_scope *scope, Onnx__NodeProto *con
         if (is_constant(protos[i])) continue;
         MT_TRY(start_node(b, scope, protos[i], i, &node));
         MT_TRY_AS(fill_node(b, scope, protos[i], node), "node '%s' (%s)", node->name, node->type);
+        MT_TRY(add_node(b, scope, node));
     }
     return MOTET_OK;
 }

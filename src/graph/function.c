@@ -115,10 +115,12 @@ static motet_status bind_outputs(mt_builder *b, mt_scope *scope, const mt_call *
 static motet_status expand(mt_builder *b, mt_scope *scope)
 {
     const mt_call *call = scope->call;
+    const mt_node *node = call->node;
     MT_TRY(mt_charge(b, scope, call->function->proto->n_input + 1));
-    MT_TRY(bind_inputs(scope, call));
+    MT_TRY_AS(bind_inputs(scope, call), "node '%s' (%s)", node->name, node->type);
     MT_TRY(mt_build_nodes(b, scope, call->function->proto->node, call->function->proto->n_node));
-    return bind_outputs(b, scope, call);
+    MT_TRY_AS(bind_outputs(b, scope, call), "node '%s' (%s)", node->name, node->type);
+    return MOTET_OK;
 }
 
 motet_status mt_expand_call(mt_builder *b, const mt_scope *scope, const mt_function *function, const mt_node *node)
