@@ -1,0 +1,594 @@
+/* engine: sessions from opening to closing, with a handful of operators made for the purpose, some of them ill-behaved.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "engine/buffers.h"
+#include "motet/session.h"
+#include "onnx_writer.h"
+#include "ops/op.h"
+
+static int teardown(void **state)
+{
+    (void)state;
+    forget_pieces();
+    return 0;
+}
+
+/* --- operators ------------------------------------------------------------------------------------------------ */
+
+static motet_status combine(mt_op_context *c, float (*f)(float, float))
+{
+    const motet_tensor *a, *b;
+    motet_tensor *out;
+    void *scratch;
+    MT_TRY(mt_need(c, 0, &a));
+    MT_TRY(mt_need(c, 1, &b));
+    if (a->type != MOTET_FLOAT) return mt_op_fail_type(c, 0);
+    if (b->count != 1 && b->count != a->count)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%d elements do not go with %d", (int)a->count, (int)b->count);
+    MT_TRY(mt_out(c, 0, MOTET_FLOAT, a->rank, a->dims, &out));
+    MT_TRY(mt_scratch(c, 1000, &scratch));
+    memset(scratch, 0x7f, 1000);
+    for (int64_t i = 0; i < a->count; i++)
+        ((float *)out->data)[i] = f(((const float *)a->data)[i], ((const float *)b->data)[b->count == 1 ? 0 : i]);
+    return MOTET_OK;
+}
+
+static float add(float a, float b)
+{
+    return a + b;
+}
+
+static float mul(float a, float b)
+{
+    return a * b;
+}
+
+static motet_status op_add(mt_op_context *c)
+{
+    return combine(c, add);
+}
+
+static motet_status op_mul(mt_op_context *c)
+{
+    return combine(c, mul);
+}
+
+/* Shows its input. */
+static motet_status op_view(mt_op_context *c)
+{
+    return mt_out_view(c, 0, c->in[0], c->in[0]->rank, c->in[0]->dims);
+}
+
+/* Three outputs, the sum of whose firsts is the input's first; asks for all of them whatever is wanted. */
+static motet_status op_split(mt_op_context *c)
+{
+    float first = *(const float *)c->in[0]->data;
+    for (int i = 0; i < 3; i++) {
+        motet_tensor *out;
+        MT_TRY(mt_out(c, i, MOTET_FLOAT, 0, NULL, &out));
+        *(float *)out->data = i == 0 ? first - 3 : (float)i;
+    }
+    return MOTET_OK;
+}
+
+static motet_status op_forget(mt_op_context *c)
+{
+    (void)c;
+    return MOTET_OK;
+}
+
+static motet_status op_name(mt_op_context *c)
+{
+    motet_tensor *out;
+    MT_TRY(mt_out(c, 0, MOTET_STRING, 0, NULL, &out));
+    return motet_tensor_set_string(out, 0, "motet", 5);
+}
+
+/* 1 where the plain operators are asked for. */
+static motet_status op_reference(mt_op_context *c)
+{
+    motet_tensor *out;
+    MT_TRY(mt_out(c, 0, MOTET_FLOAT, 0, NULL, &out));
+    *(float *)out->data = c->reference ? 1 : 0;
+    return MOTET_OK;
+}
+
+static motet_status op_if(mt_op_context *c)
+{
+    bool truth = *(const float *)c->in[0]->data != 0;
+    motet_tensor results[4] = {0};
+    motet_status status =
+        mt_run_graph(c, mt_attr_graph(c, truth ? "then_branch" : "else_branch"), NULL, 0, results, c->out_count);
+    for (int i = 0; i < c->out_count; i++) mt_out_move(c, i, &results[i]);
+    return status;
+}
+
+/* Runs its body `times` times on what it made the time before. */
+static motet_status op_repeat(mt_op_context *c)
+{
+    motet_tensor carried = {0};
+    mt_tensor_share(&carried, c->in[0], c->in[0]->rank, c->in[0]->dims);
+    for (int64_t i = 0; i < mt_attr_int(c, "times", 1); i++) {
+        const motet_tensor *fed[] = {&carried};
+        motet_tensor made = {0};
+        motet_status status = mt_run_graph(c, mt_attr_graph(c, "body"), fed, 1, &made, 1);
+        mt_tensor_clear(&carried);
+        carried = made;
+        if (status != MOTET_OK) return status;
+    }
+    mt_out_move(c, 0, &carried);
+    return MOTET_OK;
+}
+
+const mt_op *mt_op_find(const char *domain, const char *name, int version)
+{
+    static const mt_op table[] = {
+        {"", "Add", 7, op_add},      {"", "Mul", 7, op_mul},       {"", "View", 1, op_view},
+        {"", "Split3", 1, op_split}, {"", "Forget", 1, op_forget}, {"", "Name", 1, op_name},
+        {"", "If", 1, op_if},        {"", "Repeat", 1, op_repeat}, {"", "Reference", 1, op_reference}};
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (!strcmp(table[i].domain, domain) && !strcmp(table[i].name, name) && table[i].since <= version)
+            return &table[i];
+    return NULL;
+}
+
+/* --- helpers -------------------------------------------------------------------------------------------------- */
+
+static motet_session *open_bytes(piece bytes)
+{
+    motet_session_options options;
+    motet_session *session;
+    motet_session_options_init(&options);
+    options.threads = 1;
+    if (motet_session_open_memory(bytes.bytes, bytes.size, &options, &session) != MOTET_OK)
+        fail_msg("%s", motet_error_message());
+    return session;
+}
+
+static void refuse(piece bytes, motet_status expected, const char *message_expected)
+{
+    motet_session *session;
+    assert_int_equal(motet_session_open_memory(bytes.bytes, bytes.size, NULL, &session), expected);
+    assert_null(session);
+    assert_string_equal(motet_error_message(), message_expected);
+}
+
+/* float32[count] of first, first + 1, ... */
+static motet_tensor *count_from(float first, int64_t count)
+{
+    motet_tensor *made;
+    assert_int_equal(motet_tensor_create(MOTET_FLOAT, 1, &count, &made), MOTET_OK);
+    for (int64_t i = 0; i < count; i++) ((float *)made->data)[i] = first + (float)i;
+    return made;
+}
+
+/* Feeds "x" and asks for "y". */
+static motet_status run(motet_session *session, const motet_tensor *x, motet_tensor **y)
+{
+    const char *in[] = {"x"}, *out[] = {"y"};
+    return motet_session_run(session, in, &x, 1, out, y, 1);
+}
+
+static void expect(motet_session *session, float x, float y)
+{
+    motet_tensor *fed = count_from(x, 2), *got;
+    if (run(session, fed, &got) != MOTET_OK) fail_msg("%s", motet_error_message());
+    assert_true(*(const float *)motet_tensor_const_data(got) == y);
+    assert_true(*(const float *)motet_tensor_const_data(fed) == x);
+    motet_tensor_destroy(fed);
+    motet_tensor_destroy(got);
+}
+
+static void expect_failure(motet_session *session, motet_status expected, const char *message_expected)
+{
+    motet_tensor *fed = count_from(1, 2), *got;
+    assert_int_equal(run(session, fed, &got), expected);
+    assert_null(got);
+    assert_string_equal(motet_error_message(), message_expected);
+    motet_tensor_destroy(fed);
+}
+
+static piece scalar(const char *name, float f)
+{
+    return initializer(tensor(name, MOTET_FLOAT, "", FLOATS(f)));
+}
+
+static piece simple_graph(piece nodes)
+{
+    return JOIN(input("x", MOTET_FLOAT, "n"), output("y"), scalar("two", 2), scalar("one", 1), nodes);
+}
+
+/* y = ((x + 1) * 2 + (x + 1)) * 2 = 6 x + 6 */
+static piece arithmetic(void)
+{
+    return model(17, simple_graph(JOIN(node("Add", "x one", "a", NONE), node("Mul", "a two", "b", NONE),
+                                       node("Add", "b a", "c", NONE), node("Mul", "c two", "y", NONE))));
+}
+
+static piece if_node(const char *condition, const char *out, piece then_branch, piece else_branch)
+{
+    return node("If", condition, out,
+                JOIN(attribute_graph("then_branch", then_branch), attribute_graph("else_branch", else_branch)));
+}
+
+/* x != 0: 3 (x + 1) by way of a captured value and an inner If; else x as it is. */
+static piece branching(void)
+{
+    piece inner = JOIN(node("Add", "b a", "s", NONE), output("s"));
+    piece then_branch = JOIN(node("Mul", "a two", "b", NONE), if_node("b", "r", inner, JOIN(output("b"))), output("r"));
+    return model(17, simple_graph(JOIN(node("Add", "x one", "a", NONE), if_node("x", "y", then_branch, output("x")))));
+}
+
+/* y = (x * 2 + 1) three times over, with 2 computed outside the body */
+static piece repeating(void)
+{
+    piece body = JOIN(input("v", MOTET_FLOAT, NULL), node("Mul", "v factor", "t", NONE),
+                      node("Add", "t one", "u", NONE), output("u"));
+    return model(17, simple_graph(JOIN(node("Mul", "x one", "first", NONE), node("Add", "one one", "factor", NONE),
+                                       node("Repeat", "first", "y",
+                                            JOIN(attribute_int("times", 3), attribute_graph("body", body))))));
+}
+
+/* --- running -------------------------------------------------------------------------------------------------- */
+
+static void models_run(void **state)
+{
+    (void)state;
+    motet_session *session = open_bytes(arithmetic());
+    expect(session, 1, 12);
+    expect(session, 5, 36);
+    motet_session_close(session);
+    session = open_bytes(branching());
+    expect(session, 3, 12);
+    expect(session, 0, 0);
+    expect(session, 1, 6);
+    motet_session_close(session);
+    session = open_bytes(repeating());
+    expect(session, 1, 15);
+    expect(session, 0, 7);
+    motet_session_close(session);
+}
+
+static void declarations_are_shown(void **state)
+{
+    (void)state;
+    motet_session *session = open_bytes(JOIN(arithmetic(), message(14, JOIN(text(1, "motet.role"), text(2, "vad")))));
+    assert_int_equal(motet_session_input_count(session), 1);
+    assert_string_equal(motet_session_input(session, 0)->name, "x");
+    assert_string_equal(motet_session_input(session, 0)->symbols[0], "n");
+    assert_null(motet_session_input(session, 1));
+    assert_string_equal(motet_session_output(session, 0)->name, "y");
+    assert_string_equal(motet_session_metadata(session, "motet.role"), "vad");
+    assert_null(motet_session_metadata(session, "motet.rolf"));
+    motet_session_close(session);
+}
+
+/* Outputs that are an input, a weight, a view or one another are memory of the caller's own. */
+static void outputs_are_the_callers_own(void **state)
+{
+    (void)state;
+    motet_session *session =
+        open_bytes(model(17, JOIN(simple_graph(JOIN(node("Add", "x one", "y", NONE), node("View", "y", "v", NONE),
+                                                    node("Name", "x", "s", NONE))),
+                                  output("x"), output("two"), output("v"), output("s"))));
+    const char *in[] = {"x"}, *out[] = {"y", "x", "two", "v", "y", "s"};
+    motet_tensor *fed = count_from(1, 4), *got[6];
+    for (int round = 0; round < 2; round++) {
+        const float expected[] = {2, 1, 2, 2, 2};
+        assert_int_equal(motet_session_run(session, in, (const motet_tensor *const *)&fed, 1, out, got, 6), MOTET_OK);
+        for (int i = 0; i < 5; i++) {
+            float *first = motet_tensor_data(got[i]);
+            assert_true(*first == expected[i]);
+            *first = -1;
+        }
+        assert_string_equal(motet_tensor_string(got[5], 0, NULL), "motet");
+        for (int i = 0; i < 6; i++) motet_tensor_destroy(got[i]);
+        assert_true(*(const float *)motet_tensor_const_data(fed) == 1);
+    }
+    motet_tensor_destroy(fed);
+    motet_session_close(session);
+}
+
+static void outputs_outlive_the_session(void **state)
+{
+    (void)state;
+    motet_session *session = open_bytes(arithmetic());
+    motet_tensor *fed = count_from(1, 100), *got;
+    assert_int_equal(run(session, fed, &got), MOTET_OK);
+    motet_tensor_destroy(fed);
+    motet_session_close(session);
+    assert_true(((const float *)motet_tensor_const_data(got))[99] == 606);
+    motet_tensor_destroy(got);
+}
+
+static void outputs_that_nobody_reads_cost_nothing(void **state)
+{
+    (void)state;
+    motet_session *session = open_bytes(model(17, simple_graph(node("Split3", "x", "- unread y", NONE))));
+    expect(session, 10, 2);
+    motet_session_close(session);
+}
+
+static void the_option_reaches_the_operators(void **state)
+{
+    (void)state;
+    piece bytes = model(17, simple_graph(node("Reference", "x", "y", NONE)));
+    motet_session_options options;
+    motet_session *session;
+    motet_session_options_init(&options);
+    assert_false(options.reference);
+    options.reference = true;
+    assert_int_equal(motet_session_open_memory(bytes.bytes, bytes.size, &options, &session), MOTET_OK);
+    expect(session, 0, 1);
+    motet_session_close(session);
+}
+
+/* After the first run a run allocates the outputs it hands out, and nothing else. */
+static void warm_runs_allocate_their_outputs(void **state)
+{
+    (void)state;
+    enum { OUTPUT = 3 }; /* a tensor, its buffer, its elements */
+    const piece models[] = {arithmetic(), branching()};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        motet_session *session = open_bytes(models[i]);
+        motet_tensor *fed = count_from(1, 1000), *got;
+        for (int warm_up = 0; warm_up < 2; warm_up++) {
+            assert_int_equal(run(session, fed, &got), MOTET_OK);
+            motet_tensor_destroy(got);
+        }
+        mt_memory_fail_at(OUTPUT);
+        motet_status status = run(session, fed, &got);
+        mt_memory_fail_at(-1);
+        assert_int_equal(status, MOTET_OK);
+        motet_tensor_destroy(got);
+        motet_tensor_destroy(fed);
+        motet_session_close(session);
+    }
+}
+
+static void denormals_are_zero_within_runs(void **state)
+{
+    (void)state;
+#if defined(__SSE2__)
+    motet_session *session = open_bytes(model(17, simple_graph(node("Mul", "x two", "y", NONE))));
+    volatile float tiny = 1e-39f, two = 2;
+    assert_true(tiny * two > 0);
+    motet_tensor *fed = count_from(1e-39f, 1), *got;
+    assert_int_equal(run(session, fed, &got), MOTET_OK);
+    assert_true(*(const float *)motet_tensor_const_data(got) == 0);
+    assert_true(tiny * two > 0);
+    motet_tensor_destroy(fed);
+    motet_tensor_destroy(got);
+    motet_session_close(session);
+#endif
+}
+
+typedef struct job {
+    motet_session *session;
+    float first;
+    bool right;
+} job;
+
+static void *run_often(void *argument)
+{
+    job *j = argument;
+    motet_tensor *fed = count_from(j->first, 64), *got;
+    j->right = true;
+    for (int i = 0; i < 100; i++) {
+        if (run(j->session, fed, &got) != MOTET_OK) {
+            j->right = false;
+            break;
+        }
+        for (int k = 0; k < 64; k++)
+            j->right &= ((const float *)motet_tensor_const_data(got))[k] == 6 * (j->first + (float)k) + 6;
+        motet_tensor_destroy(got);
+    }
+    motet_tensor_destroy(fed);
+    return NULL;
+}
+
+static void threads_share_a_session(void **state)
+{
+    (void)state;
+    enum { THREADS = 4 };
+    motet_session *session = open_bytes(arithmetic());
+    pthread_t threads[THREADS];
+    job jobs[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        jobs[i] = (job){session, (float)i * 1000, false};
+        assert_int_equal(pthread_create(&threads[i], NULL, run_often, &jobs[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(jobs[i].right);
+    }
+    motet_session_close(session);
+}
+
+/* --- refusals ------------------------------------------------------------------------------------------------- */
+
+static void missing_operators_are_named_at_once(void **state)
+{
+    (void)state;
+    piece then_branch = JOIN(node("Glow", "x", "g", NONE), output("g"));
+    refuse(model(17, simple_graph(JOIN(node("Fade", "x", "a", in_domain("com.example")), node("Glow", "a", "b", NONE),
+                                       node("Dead", "b", "c", NONE), if_node("b", "y", then_branch, output("x"))))),
+           MOTET_ERROR_UNSUPPORTED,
+           "model in memory: 2 operators are missing: com.example.Fade version 1 (1 node), ai.onnx.Glow version 17 (2 "
+           "nodes)");
+    refuse(model(6, simple_graph(node("Add", "x one", "y", NONE))), MOTET_ERROR_UNSUPPORTED,
+           "model in memory: 1 operator is missing: ai.onnx.Add version 6 (1 node)");
+}
+
+static void files_are_named(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/motet-test-XXXXXX", expected[128];
+    motet_session *session;
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    snprintf(expected, sizeof expected, "%s: the file is empty", path);
+    assert_int_equal(motet_session_open(path, NULL, &session), MOTET_ERROR_FORMAT);
+    assert_string_equal(motet_error_message(), expected);
+    piece bytes = arithmetic();
+    assert_int_equal(write(descriptor, bytes.bytes, bytes.size), bytes.size);
+    close(descriptor);
+    assert_int_equal(motet_session_open(path, NULL, &session), MOTET_OK);
+    remove(path);
+    expect(session, 1, 12);
+    motet_session_close(session);
+    assert_int_equal(motet_session_open("/nowhere/x.onnx", NULL, &session), MOTET_ERROR_IO);
+    assert_string_equal(motet_error_message(), "/nowhere/x.onnx: No such file or directory");
+    motet_session_close(NULL);
+}
+
+static void inputs_are_checked(void **state)
+{
+    (void)state;
+    piece bytes = model(17, JOIN(input("features", MOTET_FLOAT, "batch ? 80"), output("y"), scalar("one", 1),
+                                 node("Add", "features one", "y", NONE)));
+    motet_session *session = open_bytes(bytes);
+    const int64_t wrong[] = {1, 299, 81}, right[] = {1, 2, 80};
+    const struct {
+        motet_type type;
+        int rank;
+        const int64_t *dims;
+        const char *message_expected;
+    } cases[] = {
+        {MOTET_FLOAT, 3, wrong,
+         "model in memory: input 'features': expected float32[batch,?,80], got float32[1,299,81]"},
+        {MOTET_INT64, 3, right, "model in memory: input 'features': expected float32[batch,?,80], got int64[1,2,80]"},
+        {MOTET_FLOAT, 2, right, "model in memory: input 'features': expected float32[batch,?,80], got float32[1,2]"},
+    };
+    const char *in[] = {"features", "other"}, *out[] = {"y", "z"};
+    motet_tensor *fed[2], *got[2];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(motet_tensor_create(cases[i].type, cases[i].rank, cases[i].dims, &fed[0]), MOTET_OK);
+        assert_int_equal(motet_session_run(session, in, (const motet_tensor *const *)fed, 1, out, got, 1),
+                         MOTET_ERROR_SHAPE);
+        assert_string_equal(motet_error_message(), cases[i].message_expected);
+        motet_tensor_destroy(fed[0]);
+    }
+    assert_int_equal(motet_tensor_create(MOTET_FLOAT, 3, right, &fed[0]), MOTET_OK);
+    fed[1] = fed[0];
+    assert_int_equal(motet_session_run(session, in, (const motet_tensor *const *)fed, 2, out, got, 1),
+                     MOTET_ERROR_ARGUMENT);
+    assert_string_equal(motet_error_message(), "model in memory: the model has no input 'other'");
+    assert_int_equal(motet_session_run(session, NULL, NULL, 0, out, got, 1), MOTET_ERROR_ARGUMENT);
+    assert_string_equal(motet_error_message(), "model in memory: input 'features' is not fed");
+    assert_int_equal(motet_session_run(session, in, (const motet_tensor *const *)fed, 1, out, got, 2),
+                     MOTET_ERROR_ARGUMENT);
+    assert_string_equal(motet_error_message(), "model in memory: the model has no output 'z'");
+    assert_null(got[0]);
+    assert_int_equal(motet_session_run(session, in, (const motet_tensor *const *)fed, 1, out, got, 1), MOTET_OK);
+    motet_tensor_destroy(got[0]);
+    motet_tensor_destroy(fed[0]);
+    motet_session_close(session);
+}
+
+static void failures_name_the_node(void **state)
+{
+    (void)state;
+    motet_session *session =
+        open_bytes(model(17, JOIN(simple_graph(node("Add", "x three", "y", named("sum"))),
+                                  initializer(tensor("three", MOTET_FLOAT, "3", FLOATS(1, 2, 3))))));
+    expect_failure(session, MOTET_ERROR_SHAPE, "model in memory: node 'sum' (Add): 2 elements do not go with 3");
+    motet_session_close(session);
+    session = open_bytes(model(
+        17, simple_graph(if_node("x", "y", JOIN(node("Add", "x -", "b", named("in")), output("b")), output("x")))));
+    expect_failure(session, MOTET_ERROR_FORMAT,
+                   "model in memory: node 'If_0' (If): node 'in' (Add): input 1 is required but left out");
+    expect(session, 0, 0);
+    motet_session_close(session);
+    session = open_bytes(model(17, simple_graph(node("Forget", "x", "y", NONE))));
+    expect_failure(session, MOTET_ERROR_UNSUPPORTED,
+                   "model in memory: node 'Forget_0' (Forget): output 0 is not supported");
+    motet_session_close(session);
+    session = open_bytes(model(17, simple_graph(node("Split3", "x", "- y", NONE))));
+    expect_failure(session, MOTET_ERROR_FORMAT,
+                   "model in memory: node 'Split3_0' (Split3): output 2 is required but the node has only 2");
+    motet_session_close(session);
+}
+
+/* --- memory --------------------------------------------------------------------------------------------------- */
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    const piece models[] = {arithmetic(), branching(), repeating()};
+    motet_session_options options;
+    motet_session_options_init(&options);
+    options.threads = 1;
+    motet_tensor *fed = count_from(1, 2);
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        motet_status status = MOTET_ERROR_MEMORY;
+        for (long n = 0; status != MOTET_OK; n++) {
+            motet_session *session;
+            motet_tensor *got = NULL;
+            mt_memory_fail_at(n);
+            status = motet_session_open_memory(models[i].bytes, models[i].size, &options, &session);
+            if (status == MOTET_OK) status = run(session, fed, &got);
+            mt_memory_fail_at(-1);
+            assert_true(status == MOTET_OK || status == MOTET_ERROR_MEMORY);
+            if (session && status != MOTET_OK)
+                expect(session, 1, i == 0 ? 12 : i == 1 ? 6 : 15); /* the next run works */
+            motet_tensor_destroy(got);
+            motet_session_close(session);
+            assert_true(n < 10000);
+        }
+    }
+    motet_tensor_destroy(fed);
+}
+
+static void buffers_are_used_again(void **state)
+{
+    (void)state;
+    mt_buffers buffers = {0};
+    for (size_t bytes = 0; bytes < 5000; bytes += 7) {
+        mt_buffer *first = mt_buffers_take(&buffers, bytes);
+        assert_true(first->bytes >= bytes && first->bytes <= (bytes < 64 ? 64 : bytes + bytes / 4));
+        memset(first->elements, 1, first->bytes);
+        mt_buffers_give(&buffers, first);
+        mt_buffer *second = mt_buffers_take(&buffers, bytes);
+        assert_ptr_equal(first, second);
+        mt_buffers_give(&buffers, second);
+    }
+    assert_int_equal(buffers.used_bytes, 0);
+    for (int i = 0; i < 100; i++) mt_buffers_trim(&buffers);
+    assert_int_equal(buffers.free_bytes, 0);
+    assert_null(mt_buffers_take(&buffers, SIZE_MAX - 10));
+    mt_buffers_drop(&buffers);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(models_run, teardown),
+        cmocka_unit_test_teardown(declarations_are_shown, teardown),
+        cmocka_unit_test_teardown(outputs_are_the_callers_own, teardown),
+        cmocka_unit_test_teardown(outputs_outlive_the_session, teardown),
+        cmocka_unit_test_teardown(outputs_that_nobody_reads_cost_nothing, teardown),
+        cmocka_unit_test_teardown(the_option_reaches_the_operators, teardown),
+        cmocka_unit_test_teardown(warm_runs_allocate_their_outputs, teardown),
+        cmocka_unit_test_teardown(denormals_are_zero_within_runs, teardown),
+        cmocka_unit_test_teardown(threads_share_a_session, teardown),
+        cmocka_unit_test_teardown(missing_operators_are_named_at_once, teardown),
+        cmocka_unit_test_teardown(files_are_named, teardown),
+        cmocka_unit_test_teardown(inputs_are_checked, teardown),
+        cmocka_unit_test_teardown(failures_name_the_node, teardown),
+        cmocka_unit_test_teardown(every_allocation_may_fail, teardown),
+        cmocka_unit_test_teardown(buffers_are_used_again, teardown),
+    };
+    return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
+}
