@@ -1,0 +1,40 @@
+/* Convolution of float32 tensors [batch, channels, positions...] in any number of spatial axes, with groups. */
+#ifndef MT_KERNELS_CONV_H
+#define MT_KERNELS_CONV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/pool.h"
+
+enum { MT_WINDOW_AXES = 6 };
+
+/* A window that slides over spatial axes: output position o looks at input positions
+ * o * stride + tap * dilation - before for tap = 0 .. kernel - 1; those outside the input count as padding. */
+typedef struct mt_window {
+    int axes;
+    int64_t in[MT_WINDOW_AXES], out[MT_WINDOW_AXES];
+    int64_t kernel[MT_WINDOW_AXES], stride[MT_WINDOW_AXES], dilation[MT_WINDOW_AXES];
+    int64_t before[MT_WINDOW_AXES], after[MT_WINDOW_AXES];
+    int64_t in_count, out_count, taps; /* products of in, out and kernel */
+} mt_window;
+
+typedef struct mt_conv {
+    mt_window window;
+    int64_t batch, groups;
+    int64_t in_channels, out_channels; /* of one group */
+} mt_conv;
+
+/* How many floats of scratch a convolution takes. */
+int64_t mt_conv_scratch(const mt_conv *conv);
+
+/* x [batch, groups * in_channels, in...], weights [groups * out_channels, in_channels, kernel...], bias
+ * [groups * out_channels] or NULL, y [batch, groups * out_channels, out...]. */
+void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias, float *y,
+                 float *scratch);
+
+/* Output positions [*low, *high) of axis `axis` for which tap `tap` lies inside the input. */
+void mt_window_range(const mt_window *window, int axis, int64_t tap, int64_t *low, int64_t *high);
+
+#endif

@@ -1,0 +1,14 @@
+/* One source, several instruction sets: a function marked MT_SIMD is compiled for AVX-512, AVX2 and the baseline, and
+ * the loader binds the one the CPU can run. Contraction to fused multiply-add is off in the whole library, so all of
+ * them give the same bits. Sanitizers cannot run before their own start-up, when the loader asks: one version there. */
+#ifndef MT_KERNELS_SIMD_H
+#define MT_KERNELS_SIMD_H
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
+    !defined(__SANITIZE_THREAD__)
+#define MT_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define MT_SIMD
+#endif
+
+#endif

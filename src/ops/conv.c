@@ -1,0 +1,224 @@
+/* Conv and ConvTranspose. The loops here are the plain meaning of the operators; Conv goes through the float32 kernel
+ * of kernels/conv.h unless the reference is asked for or the type is double. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "ops/window.h"
+
+/* --- shapes --------------------------------------------------------------------------------------------------- */
+
+static motet_status check_bias(mt_op_context *c, int64_t channels)
+{
+    const motet_tensor *bias = mt_in(c, 2);
+    MT_TRY(mt_need_same_type(c, 0, 2));
+    if (bias && bias->count != channels)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " bias values for %" PRId64 " channels", bias->count,
+                          channels);
+    return MOTET_OK;
+}
+
+/* Input and weights, of one float type, which must divide into groups. */
+static motet_status read_operands(mt_op_context *c, const motet_tensor **x, const motet_tensor **w, mt_conv *conv)
+{
+    MT_TRY(mt_need(c, 0, x));
+    MT_TRY(mt_need(c, 1, w));
+    MT_TRY(mt_need_same_type(c, 0, 1));
+    if (!mt_is_float((*x)->type)) return mt_op_fail_type(c, 0);
+    if ((*x)->rank < 3)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "the input has %d axes: expected at least 3", (*x)->rank);
+    MT_TRY(mt_need_rank(c, 1, (*x)->rank));
+    conv->batch = (*x)->dims[0];
+    conv->groups = mt_attr_int(c, "group", 1);
+    if (conv->groups < 1 || (*x)->dims[1] % conv->groups || (*w)->dims[0] % conv->groups)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " channels and %" PRId64 " filters in %" PRId64 " groups",
+                          (*x)->dims[1], (*w)->dims[0], conv->groups);
+    return MOTET_OK;
+}
+
+/* [batch, channels, out...] */
+static int out_dims(const mt_conv *conv, int64_t *dims)
+{
+    dims[0] = conv->batch;
+    dims[1] = conv->groups * conv->out_channels;
+    memcpy(dims + 2, conv->window.out, (size_t)conv->window.axes * sizeof *dims);
+    return conv->window.axes + 2;
+}
+
+/* --- the plain loops ------------------------------------------------------------------------------------------ */
+
+/* The input position that output position `out` sees through tap `tap`, or -1 in the padding. */
+static int64_t seen(const mt_window *w, int64_t out, int64_t tap)
+{
+    int64_t at = 0, scale = 1;
+    for (int i = w->axes - 1; i >= 0; i--) {
+        int64_t position = out % w->out[i] * w->stride[i] + tap % w->kernel[i] * w->dilation[i] - w->before[i];
+        if (position < 0 || position >= w->in[i]) return -1;
+        at += position * scale;
+        scale *= w->in[i];
+        out /= w->out[i];
+        tap /= w->kernel[i];
+    }
+    return at;
+}
+
+/* The input position that reaches output position `out` through tap `tap` of a transposed convolution, or -1. */
+static int64_t reaching(const mt_window *w, int64_t out, int64_t tap)
+{
+    int64_t at = 0, scale = 1;
+    for (int i = w->axes - 1; i >= 0; i--) {
+        int64_t position = out % w->out[i] + w->before[i] - tap % w->kernel[i] * w->dilation[i];
+        if (position < 0 || position % w->stride[i] || position / w->stride[i] >= w->in[i]) return -1;
+        at += position / w->stride[i] * scale;
+        scale *= w->in[i];
+        out /= w->out[i];
+        tap /= w->kernel[i];
+    }
+    return at;
+}
+
+typedef struct plain_work {
+    const mt_conv *conv;
+    const void *x, *w, *bias;
+    void *y;
+    int64_t (*source)(const mt_window *window, int64_t out, int64_t tap);
+    int64_t filter_step, channel_step; /* between the weights of two output channels, and of two input channels */
+} plain_work;
+
+/* Output channels begin .. end-1 of batch * groups * out_channels. */
+#define PLAIN_CHANNELS(TYPE, tag, S, T, LOAD, STORE, SIMD, ...)                                                        \
+    static void plain_##tag(void *context, int64_t begin, int64_t end)                                                 \
+    {                                                                                                                  \
+        const plain_work *work = context;                                                                              \
+        const mt_conv *conv = work->conv;                                                                              \
+        const mt_window *w = &conv->window;                                                                            \
+        int64_t filters = conv->in_channels * conv->out_channels * w->taps;                                            \
+        for (int64_t channel = begin; channel < end; channel++) {                                                      \
+            int64_t unit = channel / conv->out_channels, own = channel % conv->out_channels;                           \
+            const T *x = (const T *)work->x + unit * conv->in_channels * w->in_count;                                  \
+            const T *f = (const T *)work->w + unit % conv->groups * filters + own * work->filter_step;                 \
+            T *y = (T *)work->y + channel * w->out_count;                                                              \
+            T bias = work->bias ? ((const T *)work->bias)[channel % (conv->groups * conv->out_channels)] : 0;          \
+            for (int64_t o = 0; o < w->out_count; o++) {                                                               \
+                T sum = bias;                                                                                          \
+                for (int64_t tap = 0; tap < w->taps; tap++) {                                                          \
+                    int64_t from = work->source(w, o, tap);                                                            \
+                    for (int64_t i = 0; i < conv->in_channels && from >= 0; i++)                                       \
+                        sum += x[i * w->in_count + from] * f[i * work->channel_step + tap];                            \
+                }                                                                                                      \
+                y[o] = sum;                                                                                            \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+MT_WIDE_FLOATS(PLAIN_CHANNELS)
+
+static motet_status run_plain(mt_op_context *c, plain_work *work, motet_type type)
+{
+    int64_t channels = work->conv->groups * work->conv->out_channels * work->conv->batch;
+    mt_ranges(c->pool, channels, 1, type == MOTET_DOUBLE ? plain_f64 : plain_f32, work);
+    return MOTET_OK;
+}
+
+/* Calls `run` with x, w, bias and y in the working type. */
+static motet_status with_values(mt_op_context *c, plain_work *work,
+                                motet_status (*run)(mt_op_context *c, plain_work *work, motet_type type))
+{
+    const motet_tensor *x = mt_in(c, 0);
+    int64_t dims[MOTET_MAX_RANK];
+    int rank = out_dims(work->conv, dims);
+    mt_value_out out;
+    MT_TRY(mt_value_out_make(c, 0, x->type, rank, dims, &out));
+    MT_TRY(mt_values(c, x, out.type, &work->x));
+    MT_TRY(mt_values(c, mt_in(c, 1), out.type, &work->w));
+    MT_TRY(mt_values(c, mt_in(c, 2), out.type, &work->bias));
+    work->y = out.values;
+    MT_TRY(run(c, work, out.type));
+    mt_value_out_store(&out);
+    return MOTET_OK;
+}
+
+/* --- Conv ----------------------------------------------------------------------------------------------------- */
+
+static motet_status run_conv(mt_op_context *c, plain_work *work, motet_type type)
+{
+    if (type == MOTET_DOUBLE || c->reference) return run_plain(c, work, type);
+    void *scratch;
+    MT_TRY(mt_scratch_array(c, mt_conv_scratch(work->conv), sizeof(float), &scratch));
+    mt_conv_run(c->pool, work->conv, work->x, work->w, work->bias, work->y, scratch);
+    return MOTET_OK;
+}
+
+motet_status mt_op_conv(mt_op_context *c)
+{
+    const motet_tensor *x, *w;
+    mt_conv conv;
+    MT_TRY(read_operands(c, &x, &w, &conv));
+    conv.in_channels = x->dims[1] / conv.groups;
+    conv.out_channels = w->dims[0] / conv.groups;
+    if (w->dims[1] != conv.in_channels)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE,
+                          "filters over %" PRId64 " channels, but the input has %" PRId64 " in %" PRId64 " groups",
+                          w->dims[1], x->dims[1], conv.groups);
+    MT_TRY(mt_window_read(c, x, w->dims + 2, false, &conv.window));
+    MT_TRY(check_bias(c, w->dims[0]));
+    plain_work work = {.conv = &conv,
+                       .source = seen,
+                       .filter_step = conv.in_channels * conv.window.taps,
+                       .channel_step = conv.window.taps};
+    return with_values(c, &work, run_conv);
+}
+
+/* --- ConvTranspose -------------------------------------------------------------------------------------------- */
+
+/* output_shape settles the pads; else auto_pad SAME asks for in * stride positions; else they follow from the pads. */
+static motet_status transposed_positions(mt_op_context *c, mt_window *w)
+{
+    size_t given, extra_given;
+    const int64_t *shape = mt_attr_ints(c, "output_shape", &given),
+                  *extra = mt_attr_ints(c, "output_padding", &extra_given);
+    const char *mode = mt_attr_string(c, "auto_pad", "NOTSET");
+    bool same = strncmp(mode, "SAME_", 5) == 0, lower = strcmp(mode, "SAME_LOWER") == 0;
+    if ((shape && given != (size_t)w->axes) || (extra && extra_given != (size_t)w->axes))
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "output_shape and output_padding must have %d values", w->axes);
+    for (int i = 0; i < w->axes; i++) {
+        int64_t added = extra ? extra[i] : 0, whole;
+        if (added < 0 || added > INT32_MAX)
+            return mt_op_fail(c, MOTET_ERROR_SHAPE, "output_padding %" PRId64 " is not possible", added);
+        if (__builtin_mul_overflow(w->in[i] - 1, w->stride[i], &whole) ||
+            __builtin_add_overflow(whole, added + (w->kernel[i] - 1) * w->dilation[i] + 1, &whole))
+            return mt_op_fail(c, MOTET_ERROR_LIMIT, "the output is too large");
+        if (shape || same) {
+            w->out[i] = shape ? shape[i] : w->in[i] * w->stride[i];
+            int64_t cut = mt_max(0, whole - w->out[i]);
+            w->before[i] = lower ? (cut + 1) / 2 : cut / 2;
+        } else {
+            w->out[i] = whole - w->before[i] - w->after[i];
+        }
+        if (w->out[i] < 0) return mt_op_fail(c, MOTET_ERROR_SHAPE, "axis %d: the pads leave no output", i);
+    }
+    w->out_count = mt_shape_count(w->axes, w->out);
+    return w->out_count < 0 ? mt_op_fail(c, MOTET_ERROR_LIMIT, "the output is too large") : MOTET_OK;
+}
+
+/* Weights are [in channels, out channels of a group, kernel...]. */
+motet_status mt_op_conv_transpose(mt_op_context *c)
+{
+    const motet_tensor *x, *w;
+    mt_conv conv;
+    MT_TRY(read_operands(c, &x, &w, &conv));
+    conv.in_channels = x->dims[1] / conv.groups;
+    conv.out_channels = w->dims[1];
+    if (w->dims[0] != x->dims[1])
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "weights for %" PRId64 " channels, the input has %" PRId64, w->dims[0],
+                          x->dims[1]);
+    MT_TRY(mt_window_attributes(c, x, w->dims + 2, &conv.window));
+    MT_TRY(transposed_positions(c, &conv.window));
+    int64_t channels;
+    if (__builtin_mul_overflow(conv.out_channels, conv.groups, &channels))
+        return mt_op_fail(c, MOTET_ERROR_LIMIT, "the output is too large");
+    MT_TRY(check_bias(c, channels));
+    plain_work work = {.conv = &conv,
+                       .source = reaching,
+                       .filter_step = conv.window.taps,
+                       .channel_step = conv.out_channels * conv.window.taps};
+    return with_values(c, &work, run_plain);
+}

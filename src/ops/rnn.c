@@ -1,0 +1,440 @@
+/* LSTM, GRU and RNN, as the standard defines them: any activations, peepholes, clipping, sequence lengths, both
+ * directions, both layouts.
+ *
+ * The gates' input part, X * W^T + b, is one matrix product for all steps; what remains in a step is H * R^T and the
+ * cell. Rows (batch items) whose sequence has ended keep their state. Everything is computed in float32. */
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "kernels/gemm.h"
+#include "kernels/math.h"
+#include "ops/support.h"
+
+/* --- activations ---------------------------------------------------------------------------------------------- */
+
+typedef struct activation {
+    void (*run)(float *x, int64_t n, float a, float b);
+    float a, b;
+} activation;
+
+#define ACTIVATION(name, F)                                                                                            \
+    MT_SIMD static void act_##name(float *x, int64_t n, float a, float b)                                              \
+    {                                                                                                                  \
+        (void)a;                                                                                                       \
+        (void)b;                                                                                                       \
+        for (int64_t i = 0; i < n; i++) x[i] = F(x[i]);                                                                \
+    }
+#define RELU(x)         ((x) > 0 ? (x) : 0)
+#define AFFINE(x)       (a * (x) + b)
+#define LEAKY(x)        ((x) < 0 ? a * (x) : (x))
+#define THRESHOLDED(x)  ((x) >= a ? (x) : 0)
+#define SCALED_TANH(x)  (a * mt_tanhf(b * (x)))
+#define UNIT(x)         ((x) < 0 ? 0 : (x) > 1 ? 1 : (x))
+#define HARD_SIGMOID(x) UNIT(a *(x) + b)
+#define ELU(x)          ((x) < 0 ? a * (mt_expf(x) - 1) : (x))
+#define SOFTSIGN(x)     ((x) / (1 + fabsf(x)))
+#define SOFTPLUS(x)     log1pf(mt_expf(x))
+ACTIVATION(sigmoid, mt_sigmoidf)
+ACTIVATION(tanh, mt_tanhf)
+ACTIVATION(relu, RELU)
+ACTIVATION(affine, AFFINE)
+ACTIVATION(leaky, LEAKY)
+ACTIVATION(thresholded, THRESHOLDED)
+ACTIVATION(scaled_tanh, SCALED_TANH)
+ACTIVATION(hard_sigmoid, HARD_SIGMOID)
+ACTIVATION(elu, ELU)
+ACTIVATION(softsign, SOFTSIGN)
+ACTIVATION(softplus, SOFTPLUS)
+
+static const struct {
+    const char *name;
+    activation plain; /* with the parameters that hold when none are given */
+} activations[] = {
+    {"Sigmoid", {act_sigmoid, 0, 0}},
+    {"Tanh", {act_tanh, 0, 0}},
+    {"Relu", {act_relu, 0, 0}},
+    {"Affine", {act_affine, 1, 0}},
+    {"LeakyRelu", {act_leaky, 0.01f, 0}},
+    {"ThresholdedRelu", {act_thresholded, 1, 0}},
+    {"ScaledTanh", {act_scaled_tanh, 1, 1}},
+    {"HardSigmoid", {act_hard_sigmoid, 0.2f, 0.5f}},
+    {"Elu", {act_elu, 1, 0}},
+    {"Softsign", {act_softsign, 0, 0}},
+    {"Softplus", {act_softplus, 0, 0}},
+};
+
+static bool same_name(const char *a, const char *b)
+{
+    for (; *a && *b; a++, b++)
+        if ((*a | 0x20) != (*b | 0x20)) return false;
+    return *a == *b;
+}
+
+static motet_status find_activation(mt_op_context *c, const char *name, activation *out)
+{
+    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
+        *out = activations[i].plain;
+        if (same_name(name, activations[i].name)) return MOTET_OK;
+    }
+    return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "the activation \"%s\" is not known", name);
+}
+
+/* `each` activations for each direction, by name or the cell's own. alpha and beta are given, if at all, in the order
+ * of the activations that take them. */
+static motet_status read_activations(mt_op_context *c, const char *const *own, int each, int directions,
+                                     activation *out)
+{
+    size_t named, alphas, betas, alpha = 0, beta = 0;
+    const mt_string *names = mt_attr_strings(c, "activations", &named);
+    const float *a = mt_attr_floats(c, "activation_alpha", &alphas), *b = mt_attr_floats(c, "activation_beta", &betas);
+    if (names && named != (size_t)(each * directions))
+        return mt_op_fail(c, MOTET_ERROR_FORMAT, "%zu activations: expected %d", named, each * directions);
+    for (int i = 0; i < each * directions; i++) {
+        const char *name = names ? (names[i].bytes ? names[i].bytes : "") : own[i % each];
+        MT_TRY(find_activation(c, name, &out[i]));
+        bool takes_b = out[i].run == act_affine || out[i].run == act_scaled_tanh || out[i].run == act_hard_sigmoid;
+        bool takes_a = takes_b || out[i].run == act_leaky || out[i].run == act_thresholded || out[i].run == act_elu;
+        if (takes_a && alpha < alphas) out[i].a = a[alpha++];
+        if (takes_b && beta < betas) out[i].b = b[beta++];
+    }
+    return MOTET_OK;
+}
+
+/* --- shapes and memory ---------------------------------------------------------------------------------------- */
+
+typedef struct recurrent recurrent;
+
+/* One direction of one layer. Gates lie side by side in rows of gates * hidden floats. */
+typedef struct direction {
+    const recurrent *net;
+    bool backwards;
+    const activation *act;
+    const float *w, *r, *bias, *peepholes; /* this direction's part; bias and peepholes may be NULL */
+    float *input_part;                     /* [steps * batch, gates * hidden] */
+    float *hidden_part;                    /* [batch, gates * hidden] */
+    float *h, *c;                          /* [batch, hidden] */
+    float *y;                              /* this direction's first row in the output Y, or NULL */
+} direction;
+
+/* Moves one batch item a step on: x and rec are its rows of the input and the hidden part, which may be overwritten. */
+typedef void (*cell_function)(const direction *d, float *x, float *rec, float *h, float *c);
+
+struct recurrent {
+    cell_function cell;
+    int gates, each; /* gates of a cell, activations of a direction */
+    int directions;
+    bool batch_first, input_forget, linear_before_reset;
+    float clip; /* infinity: none */
+    int64_t steps, batch, inputs, hidden;
+    const int32_t *lengths; /* of the sequences, NULL: all of them `steps` */
+    const float *x;
+    direction direction[2];
+    activation act[6];
+};
+
+static motet_status check_shape(mt_op_context *c, int i, int rank, const int64_t *dims)
+{
+    const motet_tensor *in = mt_in(c, i);
+    if (!in) return MOTET_OK;
+    bool fits = in->rank == rank;
+    for (int k = 0; k < rank && fits; k++) fits = in->dims[k] == dims[k];
+    char got[MT_SHAPE_TEXT], wanted[MT_SHAPE_TEXT];
+    return fits ? MOTET_OK
+                : mt_op_fail(c, MOTET_ERROR_SHAPE, "input %d is %s: expected %s", i,
+                             mt_tensor_describe(in, got, sizeof got), mt_shape_text(rank, dims, wanted, sizeof wanted));
+}
+
+static motet_status read_direction(mt_op_context *c, recurrent *n)
+{
+    const char *name = mt_attr_string(c, "direction", "forward");
+    bool both = strcmp(name, "bidirectional") == 0, reverse = strcmp(name, "reverse") == 0;
+    if (!both && !reverse && strcmp(name, "forward") != 0)
+        return mt_op_fail(c, MOTET_ERROR_FORMAT, "direction \"%s\" is not known", name);
+    n->directions = both ? 2 : 1;
+    n->direction[0].backwards = reverse;
+    n->direction[1].backwards = true;
+    return MOTET_OK;
+}
+
+/* [directions, batch, hidden], or with the batch first. */
+static void state_dims(const recurrent *n, int64_t *dims)
+{
+    dims[0] = n->batch_first ? n->batch : n->directions;
+    dims[1] = n->batch_first ? n->directions : n->batch;
+    dims[2] = n->hidden;
+}
+
+static motet_status read_sizes(mt_op_context *c, recurrent *n)
+{
+    const motet_tensor *x, *w, *r;
+    MT_TRY(mt_need(c, 0, &x));
+    MT_TRY(mt_need(c, 1, &w));
+    MT_TRY(mt_need(c, 2, &r));
+    for (int i = 0; i < 3; i++) MT_TRY(mt_need_rank(c, i, 3));
+    n->steps = x->dims[n->batch_first];
+    n->batch = x->dims[!n->batch_first];
+    n->inputs = x->dims[2];
+    n->hidden = r->dims[2];
+    int64_t width, both = n->directions, state[3];
+    if (__builtin_mul_overflow(n->hidden, n->gates, &width) || width > INT32_MAX)
+        return mt_op_fail(c, MOTET_ERROR_LIMIT, "%" PRId64 " hidden units are too many", n->hidden);
+    state_dims(n, state);
+    MT_TRY(check_shape(c, 1, 3, (int64_t[]){both, width, n->inputs}));
+    MT_TRY(check_shape(c, 2, 3, (int64_t[]){both, width, n->hidden}));
+    MT_TRY(check_shape(c, 3, 2, (int64_t[]){both, 2 * width}));
+    MT_TRY(check_shape(c, 4, 1, (int64_t[]){n->batch}));
+    MT_TRY(check_shape(c, 5, 3, state));
+    MT_TRY(check_shape(c, 6, 3, state));
+    return check_shape(c, 7, 2, (int64_t[]){both, 3 * n->hidden});
+}
+
+static motet_status read_lengths(mt_op_context *c, recurrent *n)
+{
+    const motet_tensor *lengths = mt_in(c, 4);
+    if (!lengths) return MOTET_OK;
+    if (lengths->type != MOTET_INT32) return mt_op_fail_type(c, 4);
+    n->lengths = lengths->data;
+    for (int64_t i = 0; i < n->batch; i++)
+        if (n->lengths[i] < 0 || n->lengths[i] > n->steps)
+            return mt_op_fail(c, MOTET_ERROR_SHAPE, "a sequence of %d in %" PRId64 " steps", (int)n->lengths[i],
+                              n->steps);
+    return MOTET_OK;
+}
+
+static motet_status scratch_floats(mt_op_context *c, int64_t rows, int64_t width, float **out)
+{
+    int64_t count;
+    void *memory;
+    if (__builtin_mul_overflow(rows, width, &count)) count = -1;
+    MT_TRY(mt_scratch_array(c, count, sizeof(float), &memory));
+    *out = memory;
+    return MOTET_OK;
+}
+
+/* Where the state of batch item b in direction d stands in a tensor of state_dims. */
+static int64_t state_at(const recurrent *n, int d, int64_t b)
+{
+    return (n->batch_first ? b * n->directions + d : d * n->batch + b) * n->hidden;
+}
+
+/* The state before the first step: given, or zero. */
+static motet_status initial_state(mt_op_context *c, const recurrent *n, int input, int d, float **out)
+{
+    const void *given;
+    MT_TRY(scratch_floats(c, n->batch, n->hidden, out));
+    MT_TRY(mt_values(c, mt_in(c, input), MOTET_FLOAT, &given));
+    size_t bytes = (size_t)n->hidden * sizeof(float);
+    for (int64_t b = 0; b < n->batch; b++) {
+        if (given)
+            memcpy(*out + b * n->hidden, (const float *)given + state_at(n, d, b), bytes);
+        else
+            memset(*out + b * n->hidden, 0, bytes);
+    }
+    return MOTET_OK;
+}
+
+static motet_status prepare_direction(mt_op_context *c, recurrent *n, int d)
+{
+    direction *to = &n->direction[d];
+    const void *w, *r, *bias, *peepholes;
+    int64_t width = n->gates * n->hidden;
+    MT_TRY(mt_values(c, mt_in(c, 1), MOTET_FLOAT, &w));
+    MT_TRY(mt_values(c, mt_in(c, 2), MOTET_FLOAT, &r));
+    MT_TRY(mt_values(c, mt_in(c, 3), MOTET_FLOAT, &bias));
+    MT_TRY(mt_values(c, mt_in(c, 7), MOTET_FLOAT, &peepholes));
+    to->net = n;
+    to->act = n->act + d * n->each;
+    to->w = (const float *)w + d * width * n->inputs;
+    to->r = (const float *)r + d * width * n->hidden;
+    to->bias = bias ? (const float *)bias + d * 2 * width : NULL;
+    to->peepholes = peepholes ? (const float *)peepholes + d * 3 * n->hidden : NULL;
+    MT_TRY(scratch_floats(c, n->steps * n->batch, width, &to->input_part));
+    MT_TRY(scratch_floats(c, n->batch, width, &to->hidden_part));
+    MT_TRY(initial_state(c, n, 5, d, &to->h));
+    return initial_state(c, n, 6, d, &to->c);
+}
+
+/* --- running -------------------------------------------------------------------------------------------------- */
+
+/* X * W^T + both biases for all steps at once. A GRU that is linear before its reset keeps the hidden gate's recurrent
+ * bias for later. */
+static void multiply_inputs(mt_pool *pool, const direction *d)
+{
+    const recurrent *n = d->net;
+    int64_t width = n->gates * n->hidden, folded = n->linear_before_reset ? 2 * n->hidden : width;
+    int64_t rows = n->steps * n->batch;
+    mt_gemm shape = mt_gemm_plain(rows, width, n->inputs);
+    shape.b_transposed = true;
+    shape.ldb = n->inputs;
+    shape.beta = d->bias ? 1 : 0;
+    for (int64_t row = 0; row < rows && d->bias; row++)
+        for (int64_t i = 0; i < width; i++)
+            d->input_part[row * width + i] = d->bias[i] + (i < folded ? d->bias[width + i] : 0);
+    mt_sgemm(pool, &shape, n->x, d->w, d->input_part);
+}
+
+static void step_batch(const direction *d, int64_t step)
+{
+    const recurrent *n = d->net;
+    int64_t width = n->gates * n->hidden;
+    mt_gemm shape = mt_gemm_plain(n->batch, width, n->hidden);
+    shape.b_transposed = true;
+    shape.ldb = n->hidden;
+    mt_sgemm(NULL, &shape, d->h, d->r, d->hidden_part);
+    for (int64_t b = 0; b < n->batch; b++) {
+        int64_t length = n->lengths ? n->lengths[b] : n->steps, at = d->backwards ? length - 1 - step : step;
+        if (step >= length) continue;
+        float *h = d->h + b * n->hidden;
+        int64_t row = n->batch_first ? b * n->steps + at : at * n->batch + b;
+        n->cell(d, d->input_part + row * width, d->hidden_part + b * width, h, d->c + b * n->hidden);
+        int64_t y_row = n->batch_first ? row * n->directions : at * n->directions * n->batch + b;
+        if (d->y) memcpy(d->y + y_row * n->hidden, h, (size_t)n->hidden * sizeof *h);
+    }
+}
+
+static void run_direction(void *context, size_t block)
+{
+    const recurrent *n = context;
+    for (int64_t step = 0; step < n->steps; step++) step_batch(&n->direction[block], step);
+}
+
+/* Output i: the last state of each direction. */
+static motet_status put_state(mt_op_context *c, const recurrent *n, int i, motet_type type)
+{
+    if (!mt_wanted(c, i)) return MOTET_OK;
+    int64_t dims[3];
+    mt_value_out out;
+    state_dims(n, dims);
+    MT_TRY(mt_value_out_make(c, i, type, 3, dims, &out));
+    for (int d = 0; d < n->directions; d++)
+        for (int64_t b = 0; b < n->batch; b++) {
+            const float *state = i == 1 ? n->direction[d].h : n->direction[d].c;
+            memcpy((float *)out.values + state_at(n, d, b), state + b * n->hidden, (size_t)n->hidden * sizeof *state);
+        }
+    mt_value_out_store(&out);
+    return MOTET_OK;
+}
+
+static motet_status make_y(mt_op_context *c, recurrent *n, motet_type type, mt_value_out *y)
+{
+    if (!mt_wanted(c, 0)) return MOTET_OK;
+    int64_t by_step[] = {n->steps, n->directions, n->batch, n->hidden};
+    int64_t by_item[] = {n->batch, n->steps, n->directions, n->hidden};
+    MT_TRY(mt_value_out_make(c, 0, type, 4, n->batch_first ? by_item : by_step, y));
+    memset(y->values, 0, (size_t)y->tensor->count * sizeof(float)); /* beyond the end of short sequences */
+    for (int d = 0; d < n->directions; d++)
+        n->direction[d].y = (float *)y->values + d * (n->batch_first ? n->hidden : n->batch * n->hidden);
+    return MOTET_OK;
+}
+
+/* `own`: the names of the cell's own activations. */
+static motet_status recur(mt_op_context *c, recurrent *n, const char *const *own)
+{
+    const motet_tensor *x;
+    const void *values;
+    mt_value_out y = {0};
+    MT_TRY(mt_need(c, 0, &x));
+    if (mt_working_type(x->type) != MOTET_FLOAT) return mt_op_fail_type(c, 0);
+    n->batch_first = mt_attr_int(c, "layout", 0) != 0;
+    n->clip = mt_has_attr(c, "clip") ? mt_attr_float(c, "clip", 0) : INFINITY;
+    MT_TRY(read_direction(c, n));
+    MT_TRY(read_sizes(c, n));
+    MT_TRY(read_lengths(c, n));
+    MT_TRY(read_activations(c, own, n->each, n->directions, n->act));
+    MT_TRY(mt_values(c, x, MOTET_FLOAT, &values));
+    n->x = values;
+    for (int d = 0; d < n->directions; d++) MT_TRY(prepare_direction(c, n, d));
+    MT_TRY(make_y(c, n, x->type, &y));
+    for (int d = 0; d < n->directions; d++) multiply_inputs(c->pool, &n->direction[d]);
+    mt_parallel(c->pool, (size_t)n->directions, run_direction, n);
+    if (y.tensor) mt_value_out_store(&y);
+    MT_TRY(put_state(c, n, 1, x->type));
+    return put_state(c, n, 2, x->type);
+}
+
+/* --- the cells ------------------------------------------------------------------------------------------------ */
+
+/* x = act(clip(x + rec)) */
+static void gate(const recurrent *n, const activation *act, float *x, const float *rec, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) {
+        float sum = x[i] + rec[i];
+        x[i] = sum > n->clip ? n->clip : sum < -n->clip ? -n->clip : sum;
+    }
+    act->run(x, count, act->a, act->b);
+}
+
+static void add_peephole(float *x, const float *peephole, const float *c, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) x[i] += peephole[i] * c[i];
+}
+
+/* Gates i, o, f, c; peepholes i, o, f. */
+static void lstm_cell(const direction *d, float *x, float *rec, float *h, float *c)
+{
+    const recurrent *n = d->net;
+    int64_t size = n->hidden;
+    float *in = x, *out = x + size, *forget = x + 2 * size, *fresh = x + 3 * size;
+    if (d->peepholes) {
+        add_peephole(in, d->peepholes, c, size);
+        add_peephole(forget, d->peepholes + 2 * size, c, size);
+    }
+    gate(n, &d->act[0], in, rec, size);
+    gate(n, &d->act[0], forget, rec + 2 * size, size);
+    gate(n, &d->act[1], fresh, rec + 3 * size, size);
+    for (int64_t i = 0; i < size; i++) c[i] = (n->input_forget ? 1 - in[i] : forget[i]) * c[i] + in[i] * fresh[i];
+    if (d->peepholes) add_peephole(out, d->peepholes + size, c, size);
+    gate(n, &d->act[0], out, rec + size, size);
+    memcpy(h, c, (size_t)size * sizeof *h);
+    d->act[2].run(h, size, d->act[2].a, d->act[2].b);
+    for (int64_t i = 0; i < size; i++) h[i] *= out[i];
+}
+
+/* Gates z, r, h. */
+static void gru_cell(const direction *d, float *x, float *rec, float *h, float *c)
+{
+    (void)c;
+    const recurrent *n = d->net;
+    int64_t size = n->hidden;
+    float *update = x, *reset = x + size, *fresh = x + 2 * size, *last = rec + 2 * size;
+    gate(n, &d->act[0], update, rec, size);
+    gate(n, &d->act[0], reset, rec + size, size);
+    if (n->linear_before_reset) {
+        for (int64_t i = 0; i < size; i++) last[i] = reset[i] * (last[i] + (d->bias ? d->bias[5 * size + i] : 0));
+    } else {
+        mt_gemm shape = mt_gemm_plain(1, size, size);
+        shape.b_transposed = true;
+        for (int64_t i = 0; i < size; i++) reset[i] *= h[i];
+        mt_sgemm(NULL, &shape, reset, d->r + 2 * size * size, last);
+    }
+    gate(n, &d->act[1], fresh, last, size);
+    for (int64_t i = 0; i < size; i++) h[i] = (1 - update[i]) * fresh[i] + update[i] * h[i];
+}
+
+static void rnn_cell(const direction *d, float *x, float *rec, float *h, float *c)
+{
+    (void)c;
+    gate(d->net, &d->act[0], x, rec, d->net->hidden);
+    memcpy(h, x, (size_t)d->net->hidden * sizeof *h);
+}
+
+motet_status mt_op_lstm(mt_op_context *c)
+{
+    recurrent n = {.cell = lstm_cell, .gates = 4, .each = 3};
+    n.input_forget = mt_attr_int(c, "input_forget", 0) != 0;
+    return recur(c, &n, (const char *const[]){"Sigmoid", "Tanh", "Tanh"});
+}
+
+motet_status mt_op_gru(mt_op_context *c)
+{
+    recurrent n = {.cell = gru_cell, .gates = 3, .each = 2};
+    n.linear_before_reset = mt_attr_int(c, "linear_before_reset", 0) != 0;
+    return recur(c, &n, (const char *const[]){"Sigmoid", "Tanh"});
+}
+
+motet_status mt_op_rnn(mt_op_context *c)
+{
+    recurrent n = {.cell = rnn_cell, .gates = 1, .each = 1};
+    return recur(c, &n, (const char *const[]){"Tanh", "Tanh"});
+}
