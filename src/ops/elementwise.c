@@ -270,10 +270,12 @@ motet_status mt_op_pow(mt_op_context *c)
     MT_TRY(mt_values(c, in[0], type, &base));
     MT_TRY(mt_values(c, in[1], type, &exponent));
     if (type != out_type) MT_TRY(mt_scratch_array(c, out->count, motet_type_size(type), &result));
-    if (in[1]->count == 1 && type == MOTET_FLOAT && *(const float *)exponent == 2.0f)
+    if (in[1]->count == 1 && type == MOTET_FLOAT && *(const float *)exponent == 2.0f) {
+        MT_TRY(mt_broadcast_plan(c, (const motet_tensor *[]){in[0], in[0]}, 2, &plan));
         run_pair(c, &plan, mul_loops[type], result, type, base, base, type);
-    else
+    } else {
         run_pair(c, &plan, pow_loops[type], result, type, base, exponent, type);
+    }
     if (type != out_type) mt_convert(out->data, out_type, result, type, out->count);
     return MOTET_OK;
 }
