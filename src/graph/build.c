@@ -303,6 +303,7 @@ motet_status mt_model_build(mt_file *file, mt_model **out)
     mt_builder b = {.file = file, .model = mt_alloc_zero(1, sizeof(mt_model))};
     if (!b.model) return mt_fail_memory(sizeof(mt_model));
     motet_status status = build(&b);
+    mt_names_clear(&b.function_names);
     if (status == MOTET_OK)
         *out = b.model;
     else

@@ -17,7 +17,7 @@ typedef struct mt_builder {
     mt_file *file;
     mt_model *model;
     mt_function *functions;
-    size_t function_count;
+    mt_names function_names;
     size_t nodes;    /* built so far, calls of functions included: at most MT_MAX_NODES */
     size_t expanded; /* copies made because functions are called more than once: at most MT_MAX_EXPANSION */
 } mt_builder;

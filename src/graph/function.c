@@ -4,11 +4,14 @@
  *
  * Expansion can grow a small file without bound (a function that calls another twice, thirty times over), so
  * everything that is copied for a call is counted. */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/status.h"
 #include "graph/builder.h"
 #include "onnx/compact.h"
+
+enum { KEY_BYTES = 512 };
 
 motet_status mt_charge(mt_builder *b, const mt_scope *scope, size_t amount)
 {
@@ -35,6 +38,26 @@ static motet_status read_defaults(mt_builder *b, mt_function *function)
     return MOTET_OK;
 }
 
+/* "my.domain\nLeaky": what a function is found by. False when that is longer than any function's. */
+static bool make_key(const char *domain, const char *name, char key[KEY_BYTES])
+{
+    int length = snprintf(key, KEY_BYTES, "%s\n%s", domain, name);
+    return length > 0 && length < KEY_BYTES;
+}
+
+static motet_status index_function(mt_builder *b, int index)
+{
+    const Onnx__FunctionProto *proto = b->functions[index].proto;
+    char key[KEY_BYTES];
+    int other;
+    if (!make_key(mt_text(proto->domain), mt_text(proto->name), key))
+        return mt_fail(MOTET_ERROR_LIMIT, "its name is longer than %d bytes", KEY_BYTES);
+    if (mt_names_find(&b->function_names, key, &other)) return mt_fail(MOTET_ERROR_FORMAT, "it is defined twice");
+    char *kept = mt_arena_string(&b->model->arena, key);
+    if (!kept || !mt_names_add(&b->function_names, kept, index)) return mt_fail_memory(sizeof key);
+    return MOTET_OK;
+}
+
 motet_status mt_read_functions(mt_builder *b)
 {
     const Onnx__ModelProto *proto = b->file->model;
@@ -43,19 +66,18 @@ motet_status mt_read_functions(mt_builder *b)
     for (size_t i = 0; i < proto->n_functions; i++) {
         b->functions[i].proto = proto->functions[i];
         MT_TRY_AS(read_defaults(b, &b->functions[i]), "function '%.128s'", mt_text(proto->functions[i]->name));
+        MT_TRY_AS(index_function(b, (int)i), "function '%.128s'", mt_text(proto->functions[i]->name));
     }
-    b->function_count = proto->n_functions;
     return MOTET_OK;
 }
 
 const mt_function *mt_find_function(const mt_builder *b, const char *domain, const char *name)
 {
-    for (size_t i = 0; i < b->function_count; i++) {
-        const Onnx__FunctionProto *proto = b->functions[i].proto;
-        if (strcmp(mt_text(proto->name), name) == 0 && strcmp(mt_text(proto->domain), domain) == 0)
-            return &b->functions[i];
-    }
-    return NULL;
+    char key[KEY_BYTES];
+    int index;
+    if (!b->function_names.count || !make_key(domain, name, key) || !mt_names_find(&b->function_names, key, &index))
+        return NULL;
+    return &b->functions[index];
 }
 
 /* --- expanding ------------------------------------------------------------------------------------------------ */
