@@ -52,7 +52,8 @@ static motet_status index_function(mt_builder *b, int index)
     int other;
     if (!make_key(mt_text(proto->domain), mt_text(proto->name), key))
         return mt_fail(MOTET_ERROR_LIMIT, "its name is longer than %d bytes", KEY_BYTES);
-    if (mt_names_find(&b->function_names, key, &other)) return mt_fail(MOTET_ERROR_FORMAT, "it is defined twice");
+    if (mt_names_find(&b->function_names, key, &other))
+        return mt_fail(MOTET_ERROR_UNSUPPORTED, "there are two of them; overloads are not supported");
     char *kept = mt_arena_string(&b->model->arena, key);
     if (!kept || !mt_names_add(&b->function_names, kept, index)) return mt_fail_memory(sizeof key);
     return MOTET_OK;
