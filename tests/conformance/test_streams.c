@@ -1,7 +1,11 @@
 /* Detectors with state, heard from end to end against ONNX Runtime's stored outputs (make_golden.py made them).
  *
  * The engine must not merely run one step: it carries its own state on, as users do, so a small error of one step would
- * grow. The bar is 1e-4 on every probability and every state that was stored. */
+ * grow. The bar is 1e-4 on every probability and every state that was stored.
+ *
+ * The cells of an LSTM know no bound: silero_vad_half's reach 411, where float32 itself is that coarse, and ONNX
+ * Runtime strays up to 1.1e-3 from a run in double precision. Cells therefore have 1e-5 of the largest of them where
+ * that is more. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,10 +21,11 @@
 #include "motet/session.h"
 #include "tensor_pb.h"
 
-#define BAR    1e-4
-#define GOLDEN MOTET_SOURCE_DIR "/tests/conformance/golden/"
+#define BAR      1e-4
+#define CELL_BAR 1e-5 /* of the largest cell */
+#define GOLDEN   MOTET_SOURCE_DIR "/tests/conformance/golden/"
 
-enum { STATE = 2 * 128, STATE_EVERY = 125 };
+enum { UNITS = 128, STATE = 2 * UNITS, STATE_EVERY = 125 };
 
 static void succeed(motet_status status)
 {
@@ -76,10 +81,15 @@ static double largest_difference(const float *a, const float *b, int64_t count)
     return largest;
 }
 
-static void within_bar(const char *model, const char *what, double apart)
+static void within(double bar, const char *model, const char *what, double apart)
 {
     print_message("%s: %s within %.2g of ONNX Runtime\n", model, what, apart);
-    if (!(apart <= BAR)) fail_msg("%s: %s is %.3g away, allowed %.3g", model, what, apart, BAR);
+    if (!(apart <= bar)) fail_msg("%s: %s is %.3g away, allowed %.3g", model, what, apart, bar);
+}
+
+static void within_bar(const char *model, const char *what, double apart)
+{
+    within(BAR, model, what, apart);
 }
 
 /* --- Silero ------------------------------------------------------------------------------------------------------ */
@@ -147,18 +157,22 @@ static void hears_as_onnx_runtime(void **argument)
     succeed(motet_tensor_create(MOTET_FLOAT, 3, (int64_t[]){2, 1, 128}, &state));
     *(int64_t *)motet_tensor_data(rate) = model->eight ? 8000 : 16000;
     float *heard = motet_tensor_data(wave); /* the end of the step before, then this step; silence before the first */
-    double apart = 0, state_apart = 0;
+    double apart = 0, hidden_apart = 0, cell_apart = 0, largest_cell = 0;
     for (int64_t i = 0; i < steps; i++) {
         memcpy(heard, heard + step, (size_t)context * sizeof *heard);
         memcpy(heard + context, samples + i * step, (size_t)step * sizeof *heard);
         float probability = step_silero(session, model, wave, rate, &state);
         apart = fmax(apart, largest_difference(&probability, floats(output) + i, 1));
-        if ((i + 1) % STATE_EVERY == 0)
-            state_apart =
-                fmax(state_apart, largest_difference(floats(state), floats(states) + (i / STATE_EVERY) * STATE, STATE));
+        if ((i + 1) % STATE_EVERY) continue;
+        const float *now = floats(state), *then = floats(states) + (i / STATE_EVERY) * STATE;
+        hidden_apart = fmax(hidden_apart, largest_difference(now, then, UNITS));
+        cell_apart = fmax(cell_apart, largest_difference(now + UNITS, then + UNITS, UNITS));
+        for (int64_t k = UNITS; k < STATE; k++) largest_cell = fmax(largest_cell, fabsf(then[k]));
     }
-    within_bar(model->name, "output", apart);
-    within_bar(model->name, "state", state_apart);
+    snprintf(name, sizeof name, "%s at %d kHz", model->name, model->eight ? 8 : 16);
+    within_bar(name, "output", apart);
+    within_bar(name, "hidden state", hidden_apart);
+    within(fmax(BAR, CELL_BAR * largest_cell), name, "cells", cell_apart);
 
     motet_tensor_destroy(wave);
     motet_tensor_destroy(rate);
