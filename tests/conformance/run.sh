@@ -22,24 +22,26 @@ cmake --build "$build" --target conformance test_streams >$log/build.log ||
 
 failed=0
 table=
-# step NAME COMMAND...: runs it, keeps its output, adds a line to the table.
+# step NAME LINES COMMAND...: runs it, keeps its output, shows the lines that match, adds a line to the table.
 step() {
     name=$1
-    shift
+    lines=$2
+    shift 2
     if "$@" >"$log/$name.log" 2>&1; then verdict=ok; else verdict=FAILED; failed=1; fi
-    grep -E '^(FAIL|LOST) |: .* within ' "$log/$name.log"
-    summary=$(grep -E 'cases pass|test\(s\)' "$log/$name.log" | tail -n 1 | sed 's/^\[ *[A-Z]* *\] *//')
+    grep -E "$lines" "$log/$name.log"
+    summary=$(sed -n -E '/cases pass/p; s/^\[  (PASSED|SKIPPED|FAILED) *\] ([0-9]+) test.*/\2 \1/p' "$log/$name.log" |
+        tr '\n' ' ' | tr 'A-Z' 'a-z')
     table="$table$(printf '%-10s %-7s %s' "$name" "$verdict" "$summary")
 "
 }
 
-step streams "$build/tests/test_streams"
-step zoo "$build/tests/conformance" zoo=out/zoo
+step streams "within .* of|^ERROR|skipped:" "$build/tests/test_streams"
+step zoo "^(ok|FAIL) " "$build/tests/conformance" zoo=out/zoo
 if [ -d "$backend" ]; then
-    step backend "$build/tests/conformance" --passing tests/conformance/passing.txt "onnx-1.12=$backend"
+    step backend "^LOST |lost, " "$build/tests/conformance" --passing tests/conformance/passing.txt "onnx-1.12=$backend"
 else
     echo "no $backend: install libonnx-testdata for the backend cases"
 fi
 printf '\n%s' "$table"
-echo "logs: $log"
+echo "everything, with the reason of each failure: $log/*.log"
 exit $failed
