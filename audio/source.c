@@ -125,10 +125,11 @@ static bool wait_for_more(const mt_source *source)
     return errno == EINTR && goes_on(source);
 }
 
-/* One read, from the pipe's front or at a file's offset (`offset` >= 0). 0 at the end and after a failure. */
+/* One read, from the pipe's front or at a file's offset (`offset` >= 0). 0 at the end and after a failure, which is final. */
 static size_t read_some(mt_source *source, int64_t offset, void *bytes, size_t count)
 {
     ssize_t got;
+    if (source->error) return 0;
     do {
         got = offset < 0 ? read(source->fd, bytes, count) : pread(source->fd, bytes, count, offset);
     } while (got < 0 && wait_for_more(source));

@@ -2,7 +2,7 @@
 # The motet command as its users meet it: what it prints, where, and with which exit status; above all on bad input.
 #   cli.sh MOTET MAKE_AUDIO        MOTET_RUN="valgrind ..." runs every call under that
 set -u
-motet=$1 make_audio=$2
+motet=$(realpath "$1") make_audio=$(realpath "$2")
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 work=$(mktemp -d)
@@ -146,7 +146,7 @@ interrupt() { # SIGNAL STATUS: a long recording from a pipe that does not end
     cases=$((cases + 1))
     rm -rf cut
     mkfifo pipe
-    { tail -c +45 speech.wav; tail -c +45 speech.wav; sleep 20; } >pipe &
+    { tail -c +45 speech.wav; tail -c +45 speech.wav; exec sleep 20; } >pipe &
     local feeder=$!
     ${MOTET_RUN:-} "$motet" diarize --quiet --raw-rate 16000 --output cut pipe 2>stderr &
     local program=$!
@@ -154,6 +154,7 @@ interrupt() { # SIGNAL STATUS: a long recording from a pipe that does not end
     kill -"$1" $program
     wait $program
     local got=$?
+    kill -0 $feeder 2>/dev/null || fail "SIG$1 was heeded only when the pipe closed" diarize pipe
     kill $feeder 2>/dev/null
     wait $feeder 2>/dev/null
     rm pipe

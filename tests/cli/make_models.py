@@ -37,8 +37,8 @@ write("no_voices", answer[:1], [value("waveform", [1, 48000])], [activity], DIAR
 write("bad_number", answer, [value("waveform", [1, 48000])], [activity, voices],
       DIARIZER | {"motet.window": "three seconds"}, zeros)
 write("missing_operators",
-      [helper.make_node("Frobnicate", ["waveform"], ["x"]), helper.make_node("Defenestrate", ["x"], ["y"], domain="org.example")]
-      + answer, [value("waveform", [1, 48000])], [activity, voices], DIARIZER, zeros)
+      [helper.make_node("Frobnicate", ["a"], ["activity"]), helper.make_node("Defenestrate", ["v"], ["voices"], domain="org.example")],
+      [value("waveform", [1, 48000])], [activity, voices], DIARIZER, zeros)
 # Declares shapes that fit and comes out with others: only a run can tell.
 write("wrong_at_run", [helper.make_node("Identity", ["v"], ["activity"]), helper.make_node("Identity", ["a"], ["voices"])],
       [value("waveform", ["n", "samples"])], [value("activity", ["n", "t", "k"]), value("voices", ["n", "k", "d"])],
