@@ -1,0 +1,45 @@
+/* What `motet diarize` is asked to do. */
+#ifndef MOTET_CLI_DIARIZE_OPTIONS_H
+#define MOTET_CLI_DIARIZE_OPTIONS_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+#include "motet/audio.h"
+#include "motet/diarize.h"
+
+enum { FORMATS = 2 };
+
+typedef struct output_format {
+    const char *name; /* on the command line, and the ending of files */
+    motet_format format;
+} output_format;
+
+extern const output_format output_formats[FORMATS];
+
+typedef struct settings {
+    motet_diarize_options diarize;
+    motet_audio_options audio;
+    bool wanted[FORMATS];
+    const char *output; /* NULL: standard output */
+    bool output_is_file;
+    const char *latency_report;
+    bool partial, quiet;
+    char model[PATH_MAX]; /* where the default model was found */
+    char **files;
+    int file_count;
+} settings;
+
+/* Reads the command line. False when there is nothing to do: *code is then the exit status (help, misuse). */
+bool settings_read(settings *s, int argc, char **argv, int *code);
+
+/* Finds the model, when none is given. */
+bool settings_find_model(settings *s);
+
+/* The name of a recording in outputs: the file's, without folder and ending. */
+void name_recording(const char *path, char *id, size_t size);
+
+/* "json" of "out/x.json", "" when there is none. */
+const char *ending_of(const char *path);
+
+#endif
