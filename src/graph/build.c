@@ -221,6 +221,7 @@ motet_status mt_build_nodes(mt_builder *b, mt_scope *scope, Onnx__NodeProto *con
 {
     b->nodes += count;
     if (b->nodes > MT_MAX_NODES) return mt_fail(MOTET_ERROR_LIMIT, "more than %d nodes", MT_MAX_NODES);
+    MT_TRY(mt_charge(b, scope, count * MT_NODE_CHARGE));
     for (size_t i = 0; i < count; i++)
         MT_TRY(is_constant(protos[i]) ? declare_constant(b, scope, protos[i], i)
                                       : declare_outputs(b, scope, protos[i]));

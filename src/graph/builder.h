@@ -22,8 +22,8 @@ typedef struct mt_builder {
     size_t expanded; /* copies made because functions are called more than once: at most MT_MAX_EXPANSION */
 } mt_builder;
 
-/* Values, attribute elements and tensor elements that calls of functions may add up to. */
-enum { MT_MAX_EXPANSION = 16000000, MT_MAX_CALL_DEPTH = 32 };
+/* Values, attribute elements and tensor elements that calls of functions may add up to; a node counts for many. */
+enum { MT_MAX_EXPANSION = 16000000, MT_NODE_CHARGE = 100, MT_MAX_CALL_DEPTH = 32 };
 
 /* A call of a function that is being expanded. */
 typedef struct mt_call {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/status.h"
 
@@ -20,6 +21,13 @@ motet_status mt_map_file(int descriptor, mt_map *out)
     if (bytes == MAP_FAILED) return mt_fail(MOTET_ERROR_IO, "cannot be mapped: %s", strerror(errno));
     *out = (mt_map){bytes, (size_t)about.st_size};
     return MOTET_OK;
+}
+
+void mt_map_let_go(const uint8_t *bytes, size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    uintptr_t first = ((uintptr_t)bytes + page - 1) / page * page, end = ((uintptr_t)bytes + size) / page * page;
+    if (first < end) madvise((void *)first, end - first, MADV_DONTNEED); /* advice: it may be ignored */
 }
 
 void mt_map_close(mt_map *map)

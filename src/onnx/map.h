@@ -16,6 +16,9 @@ typedef struct mt_map {
  * is mapped: the system answers a touch of what is gone with SIGBUS. */
 motet_status mt_map_file(int descriptor, mt_map *out);
 
+/* The pages that lie wholly within these mapped bytes need not stay in memory; a later touch reads them again. */
+void mt_map_let_go(const uint8_t *bytes, size_t size);
+
 /* An all-zero map is allowed. */
 void mt_map_close(mt_map *map);
 

@@ -66,12 +66,17 @@ static motet_status copy_bytes(const uint8_t *bytes, size_t size, motet_tensor *
     return MOTET_OK;
 }
 
-static motet_status show_bytes(const uint8_t *bytes, size_t size, motet_tensor *out)
+/* What had to be copied out of a map of our own need not stay in memory twice. */
+static motet_status show_bytes(const uint8_t *bytes, size_t size, bool own_map, motet_tensor *out)
 {
     if (size == 0) return MOTET_OK;
-    if (!usable_in_place(out->type, bytes, size)) return copy_bytes(bytes, size, out);
-    out->data = (void *)(uintptr_t)bytes; /* never written: constants are only read */
-    return MOTET_OK;
+    if (usable_in_place(out->type, bytes, size)) {
+        out->data = (void *)(uintptr_t)bytes; /* never written: constants are only read */
+        return MOTET_OK;
+    }
+    motet_status status = copy_bytes(bytes, size, out);
+    if (own_map) mt_map_let_go(bytes, size);
+    return status;
 }
 
 /* The bytes that the elements take. */
@@ -91,7 +96,7 @@ static motet_status from_raw(mt_file *file, const Onnx__TensorProto *proto, mote
     MT_TRY(needed_bytes(out, &needed));
     if (span.length != needed)
         return mt_fail(MOTET_ERROR_FORMAT, "its shape takes %zu bytes, but %" PRIu64 " are there", needed, span.length);
-    return show_bytes(file->map.bytes + span.offset, needed, out);
+    return show_bytes(file->map.bytes + span.offset, needed, file->owns_map, out);
 }
 
 static motet_status from_external(mt_file *file, const Onnx__TensorProto *proto, motet_tensor *out)
@@ -100,7 +105,7 @@ static motet_status from_external(mt_file *file, const Onnx__TensorProto *proto,
     size_t needed;
     MT_TRY(needed_bytes(out, &needed));
     MT_TRY(mt_external_find(file->external, proto, needed, &bytes));
-    return show_bytes(bytes, needed, out);
+    return show_bytes(bytes, needed, true, out);
 }
 
 /* --- typed fields --------------------------------------------------------------------------------------------- */

@@ -299,7 +299,7 @@ static void explosions_are_refused(void **state)
                                       function_node(called, "t", "o", in_domain("my")))));
     }
     piece graph = JOIN(input("x", MOTET_FLOAT, NULL), output("y"), node("F30", "x", "y", in_domain("my")));
-    refuse(JOIN(model(17, graph), all), MOTET_ERROR_LIMIT, "more than");
+    refuse(JOIN(model(17, graph), all), MOTET_ERROR_LIMIT, "functions expand to too much");
 }
 
 /* --- passes --------------------------------------------------------------------------------------------------- */

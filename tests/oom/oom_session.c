@@ -1,0 +1,53 @@
+/* Out of memory: for every k, the k-th allocation and all after it fail while a model is opened and run. Each time
+ * there must be an error that says so, nothing leaks (under a sanitizer), and if the session is open, its next run
+ * works.
+ *
+ *     oom_session MODEL...
+ */
+#include <stdio.h>
+
+#include "any_input.h"
+#include "core/memory.h"
+
+static int complain(const char *path, long k, const char *what)
+{
+    fprintf(stderr, "%s: allocation %ld: %s: %s\n", path, k, what, motet_error_message());
+    return 1;
+}
+
+/* One attempt; *status is what opening and running came to. */
+static int attempt(const char *path, long k, motet_status *status)
+{
+    motet_session_options options;
+    motet_session *session;
+    motet_session_options_init(&options);
+    options.threads = 1;
+    mt_memory_fail_at(k);
+    *status = motet_session_open(path, &options, &session);
+    bool open = *status == MOTET_OK;
+    if (open) *status = any_run(session);
+    mt_memory_fail_at(-1);
+    int failed = 0;
+    if (*status != MOTET_OK && *status != MOTET_ERROR_MEMORY) failed = complain(path, k, "not an error of memory");
+    if (open && any_run(session) != MOTET_OK) failed = complain(path, k, "the next run fails");
+    motet_session_close(session);
+    return failed;
+}
+
+static int sweep(const char *path)
+{
+    enum { MOST = 100000 };
+    motet_status status = MOTET_ERROR_MEMORY;
+    int failed = 0;
+    long k = 0;
+    for (; status == MOTET_ERROR_MEMORY && k < MOST; k++) failed |= attempt(path, k, &status);
+    printf("%s: %ld allocations\n", path, k - 1);
+    return failed | (status != MOTET_OK);
+}
+
+int main(int count, char **paths)
+{
+    int failed = 0;
+    for (int i = 1; i < count; i++) failed |= sweep(paths[i]);
+    return failed;
+}
