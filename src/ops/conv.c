@@ -1,9 +1,9 @@
 /* Conv and ConvTranspose. The loops here are the plain meaning of the operators; Conv goes through the float32 kernel
  * of kernels/conv.h unless the reference is asked for or the type is double. */
+#include "ops/convolution.h"
+
 #include <inttypes.h>
 #include <string.h>
-
-#include "ops/window.h"
 
 /* --- shapes --------------------------------------------------------------------------------------------------- */
 
@@ -17,26 +17,33 @@ static motet_status check_bias(mt_op_context *c, int64_t channels)
     return MOTET_OK;
 }
 
-/* Input and weights, of one float type, which must divide into groups. */
-static motet_status read_operands(mt_op_context *c, const motet_tensor **x, const motet_tensor **w, mt_conv *conv)
+/* x and w must have as many axes, and channels that divide into groups. */
+static motet_status read_groups(mt_op_context *c, const motet_tensor *x, const motet_tensor *w, mt_conv *conv)
 {
-    MT_TRY(mt_need(c, 0, x));
-    MT_TRY(mt_need(c, 1, w));
-    MT_TRY(mt_need_same_type(c, 0, 1));
-    if (!mt_is_float((*x)->type)) return mt_op_fail_type(c, 0);
-    if ((*x)->rank < 3)
-        return mt_op_fail(c, MOTET_ERROR_SHAPE, "the input has %d axes: expected at least 3", (*x)->rank);
-    MT_TRY(mt_need_rank(c, 1, (*x)->rank));
-    conv->batch = (*x)->dims[0];
+    if (x->rank < 3 || w->rank != x->rank)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "input and weights have %d and %d axes: expected as many, at least 3",
+                          x->rank, w->rank);
+    conv->batch = x->dims[0];
     conv->groups = mt_attr_int(c, "group", 1);
-    if (conv->groups < 1 || (*x)->dims[1] % conv->groups || (*w)->dims[0] % conv->groups)
+    if (conv->groups < 1 || conv->groups > INT32_MAX || x->dims[1] % conv->groups || w->dims[0] % conv->groups)
         return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " channels and %" PRId64 " filters in %" PRId64 " groups",
-                          (*x)->dims[1], (*w)->dims[0], conv->groups);
+                          x->dims[1], w->dims[0], conv->groups);
+    conv->in_channels = x->dims[1] / conv->groups;
     return MOTET_OK;
 }
 
-/* [batch, channels, out...] */
-static int out_dims(const mt_conv *conv, int64_t *dims)
+motet_status mt_conv_read(mt_op_context *c, const motet_tensor *x, const motet_tensor *w, mt_conv *conv)
+{
+    MT_TRY(read_groups(c, x, w, conv));
+    conv->out_channels = w->dims[0] / conv->groups;
+    if (w->dims[1] != conv->in_channels)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE,
+                          "filters over %" PRId64 " channels, but the input has %" PRId64 " in %" PRId64 " groups",
+                          w->dims[1], x->dims[1], conv->groups);
+    return mt_window_read(c, x, w->dims + 2, false, &conv->window);
+}
+
+int mt_conv_dims(const mt_conv *conv, int64_t *dims)
 {
     dims[0] = conv->batch;
     dims[1] = conv->groups * conv->out_channels;
@@ -85,7 +92,7 @@ typedef struct plain_work {
 } plain_work;
 
 /* Output channels begin .. end-1 of batch * groups * out_channels. */
-#define PLAIN_CHANNELS(TYPE, tag, S, T, LOAD, STORE, SIMD, ...)                                                        \
+#define PLAIN_CHANNELS(TYPE, tag, S, T, LOAD, STORE, SIMD, A)                                                          \
     static void plain_##tag(void *context, int64_t begin, int64_t end)                                                 \
     {                                                                                                                  \
         const plain_work *work = context;                                                                              \
@@ -99,23 +106,44 @@ typedef struct plain_work {
             T *y = (T *)work->y + channel * w->out_count;                                                              \
             T bias = work->bias ? ((const T *)work->bias)[channel % (conv->groups * conv->out_channels)] : 0;          \
             for (int64_t o = 0; o < w->out_count; o++) {                                                               \
-                T sum = bias;                                                                                          \
+                A sum = (A)bias;                                                                                       \
                 for (int64_t tap = 0; tap < w->taps; tap++) {                                                          \
                     int64_t from = work->source(w, o, tap);                                                            \
                     for (int64_t i = 0; i < conv->in_channels && from >= 0; i++)                                       \
-                        sum += x[i * w->in_count + from] * f[i * work->channel_step + tap];                            \
+                        sum += (A)x[i * w->in_count + from] * (A)f[i * work->channel_step + tap];                      \
                 }                                                                                                      \
-                y[o] = sum;                                                                                            \
+                y[o] = (T)sum;                                                                                         \
             }                                                                                                          \
         }                                                                                                              \
     }
-MT_WIDE_FLOATS(PLAIN_CHANNELS)
+MT_F32(PLAIN_CHANNELS, float)
+MT_F64(PLAIN_CHANNELS, double)
+MT_I32(PLAIN_CHANNELS, uint32_t)
 
-static motet_status run_plain(mt_op_context *c, plain_work *work, motet_type type)
+static void run_plain(mt_pool *pool, plain_work *work, motet_type type)
 {
     int64_t channels = work->conv->groups * work->conv->out_channels * work->conv->batch;
-    mt_ranges(c->pool, channels, 1, type == MOTET_DOUBLE ? plain_f64 : plain_f32, work);
-    return MOTET_OK;
+    mt_ranges(pool, channels, 1, type == MOTET_FLOAT ? plain_f32 : type == MOTET_DOUBLE ? plain_f64 : plain_i32, work);
+}
+
+/* Weights as [filters, channels, taps]. */
+static plain_work forward_work(const mt_conv *conv)
+{
+    return (plain_work){.conv = conv,
+                        .source = seen,
+                        .filter_step = conv->in_channels * conv->window.taps,
+                        .channel_step = conv->window.taps};
+}
+
+void mt_conv_plain(mt_pool *pool, const mt_conv *conv, motet_type type, const void *x, const void *w, const void *bias,
+                   void *y)
+{
+    plain_work work = forward_work(conv);
+    work.x = x;
+    work.w = w;
+    work.bias = bias;
+    work.y = y;
+    run_plain(pool, &work, type);
 }
 
 /* Calls `run` with x, w, bias and y in the working type. */
@@ -124,7 +152,7 @@ static motet_status with_values(mt_op_context *c, plain_work *work,
 {
     const motet_tensor *x = mt_in(c, 0);
     int64_t dims[MOTET_MAX_RANK];
-    int rank = out_dims(work->conv, dims);
+    int rank = mt_conv_dims(work->conv, dims);
     mt_value_out out;
     MT_TRY(mt_value_out_make(c, 0, x->type, rank, dims, &out));
     MT_TRY(mt_values(c, x, out.type, &work->x));
@@ -136,11 +164,22 @@ static motet_status with_values(mt_op_context *c, plain_work *work,
     return MOTET_OK;
 }
 
-/* --- Conv ----------------------------------------------------------------------------------------------------- */
+/* --- the operators -------------------------------------------------------------------------------------------- */
+
+static motet_status need_operands(mt_op_context *c, const motet_tensor **x, const motet_tensor **w)
+{
+    MT_TRY(mt_need(c, 0, x));
+    MT_TRY(mt_need(c, 1, w));
+    MT_TRY(mt_need_same_type(c, 0, 1));
+    return mt_is_float((*x)->type) ? MOTET_OK : mt_op_fail_type(c, 0);
+}
 
 static motet_status run_conv(mt_op_context *c, plain_work *work, motet_type type)
 {
-    if (type == MOTET_DOUBLE || c->reference) return run_plain(c, work, type);
+    if (type == MOTET_DOUBLE || c->reference) {
+        run_plain(c->pool, work, type);
+        return MOTET_OK;
+    }
     void *scratch;
     MT_TRY(mt_scratch_array(c, mt_conv_scratch(work->conv), sizeof(float), &scratch));
     mt_conv_run(c->pool, work->conv, work->x, work->w, work->bias, work->y, scratch);
@@ -151,23 +190,12 @@ motet_status mt_op_conv(mt_op_context *c)
 {
     const motet_tensor *x, *w;
     mt_conv conv;
-    MT_TRY(read_operands(c, &x, &w, &conv));
-    conv.in_channels = x->dims[1] / conv.groups;
-    conv.out_channels = w->dims[0] / conv.groups;
-    if (w->dims[1] != conv.in_channels)
-        return mt_op_fail(c, MOTET_ERROR_SHAPE,
-                          "filters over %" PRId64 " channels, but the input has %" PRId64 " in %" PRId64 " groups",
-                          w->dims[1], x->dims[1], conv.groups);
-    MT_TRY(mt_window_read(c, x, w->dims + 2, false, &conv.window));
+    MT_TRY(need_operands(c, &x, &w));
+    MT_TRY(mt_conv_read(c, x, w, &conv));
     MT_TRY(check_bias(c, w->dims[0]));
-    plain_work work = {.conv = &conv,
-                       .source = seen,
-                       .filter_step = conv.in_channels * conv.window.taps,
-                       .channel_step = conv.window.taps};
+    plain_work work = forward_work(&conv);
     return with_values(c, &work, run_conv);
 }
-
-/* --- ConvTranspose -------------------------------------------------------------------------------------------- */
 
 /* output_shape settles the pads; else auto_pad SAME asks for in * stride positions; else they follow from the pads. */
 static motet_status transposed_positions(mt_op_context *c, mt_window *w)
@@ -199,20 +227,26 @@ static motet_status transposed_positions(mt_op_context *c, mt_window *w)
     return w->out_count < 0 ? mt_op_fail(c, MOTET_ERROR_LIMIT, "the output is too large") : MOTET_OK;
 }
 
+static motet_status run_transposed(mt_op_context *c, plain_work *work, motet_type type)
+{
+    run_plain(c->pool, work, type);
+    return MOTET_OK;
+}
+
 /* Weights are [in channels, out channels of a group, kernel...]. */
 motet_status mt_op_conv_transpose(mt_op_context *c)
 {
     const motet_tensor *x, *w;
     mt_conv conv;
-    MT_TRY(read_operands(c, &x, &w, &conv));
-    conv.in_channels = x->dims[1] / conv.groups;
+    int64_t channels;
+    MT_TRY(need_operands(c, &x, &w));
+    MT_TRY(read_groups(c, x, w, &conv));
     conv.out_channels = w->dims[1];
     if (w->dims[0] != x->dims[1])
         return mt_op_fail(c, MOTET_ERROR_SHAPE, "weights for %" PRId64 " channels, the input has %" PRId64, w->dims[0],
                           x->dims[1]);
     MT_TRY(mt_window_attributes(c, x, w->dims + 2, &conv.window));
     MT_TRY(transposed_positions(c, &conv.window));
-    int64_t channels;
     if (__builtin_mul_overflow(conv.out_channels, conv.groups, &channels))
         return mt_op_fail(c, MOTET_ERROR_LIMIT, "the output is too large");
     MT_TRY(check_bias(c, channels));
@@ -220,5 +254,5 @@ motet_status mt_op_conv_transpose(mt_op_context *c)
                        .source = reaching,
                        .filter_step = conv.window.taps,
                        .channel_step = conv.out_channels * conv.window.taps};
-    return with_values(c, &work, run_plain);
+    return with_values(c, &work, run_transposed);
 }

@@ -32,6 +32,14 @@ typedef void (*pair_loop)(void *out, const void *a, const void *b, int64_t n, in
 #define PREDICATE(TYPE, tag, S, T, LOAD, STORE, SIMD, name, F)                                                         \
     PAIR_LOOP(name##_##tag, S, T, LOAD, uint8_t, MT_AS_IS, SIMD, F)
 
+/* The remainder of a floored division: it takes the divisor's sign, zero included. */
+static double floor_mod(double x, double y)
+{
+    double rest = fmod(x, y);
+    if (rest == 0) return copysign(0, y);
+    return (rest < 0) != (y < 0) ? rest + y : rest;
+}
+
 /* --- the expressions ------------------------------------------------------------------------------------------ */
 
 /* Through uint64_t, where overflow wraps; the low bits are those of the signed result. */
@@ -51,6 +59,7 @@ typedef void (*pair_loop)(void *out, const void *a, const void *b, int64_t n, in
 #define MOD_SIGN(T, m, y) ((m) != 0 && NEGATIVE(T, m) != NEGATIVE(T, y) ? (T)((m) + (y)) : (m))
 #define MOD_INT(T, x, y)  MOD_SIGN(T, FMOD_INT(T, x, y), y)
 #define FMOD(T, x, y)     ((T)fmod(x, y))
+#define MOD(T, x, y)      ((T)floor_mod(x, y))
 #define POW(T, x, y)      ((T) _Generic((x), float : powf, double : pow)(x, y))
 #define MIN_INT(T, x, y)  ((y) < (x) ? (y) : (x))
 #define MAX_INT(T, x, y)  ((y) > (x) ? (y) : (x))
@@ -68,8 +77,9 @@ typedef void (*pair_loop)(void *out, const void *a, const void *b, int64_t n, in
 #define BIT_AND(T, x, y)     ((T)((x) & (y)))
 #define BIT_OR(T, x, y)      ((T)((x) | (y)))
 #define BIT_XOR(T, x, y)     ((T)((x) ^ (y)))
-#define SHIFT_LEFT(T, x, y)  ((T)((y) < 8 * sizeof(T) ? (uint64_t)(x) << (y) : 0))
-#define SHIFT_RIGHT(T, x, y) ((T)((y) < 8 * sizeof(T) ? (x) >> (y) : 0))
+#define SHIFTS_OUT(T, y)     (NEGATIVE(T, y) || (uint64_t)(y) >= 8 * sizeof(T))
+#define SHIFT_LEFT(T, x, y)  (SHIFTS_OUT(T, y) ? (T)0 : (T)((uint64_t)(x) << (y)))
+#define SHIFT_RIGHT(T, x, y) (SHIFTS_OUT(T, y) ? (T)-NEGATIVE(T, x) : (T)((x) >> (y)))
 #define PRELU(T, x, y)       ((x) < 0 ? MUL(T, x, y) : (x))
 #define PRELU_INT(T, x, y)   (NEGATIVE(T, x) ? MUL_INT(T, x, y) : (x))
 
@@ -105,14 +115,12 @@ NUMBER_TABLE(pow, ARITHMETIC, POW, POW_INT)
 NUMBER_TABLE(min, ARITHMETIC, MIN, MIN_INT)
 NUMBER_TABLE(max, ARITHMETIC, MAX, MAX_INT)
 NUMBER_TABLE(fmod, ARITHMETIC, FMOD, FMOD_INT)
+NUMBER_TABLE(mod, ARITHMETIC, MOD, MOD_INT)
 NUMBER_TABLE(prelu, ARITHMETIC, PRELU, PRELU_INT)
 NUMBER_TABLE(less, PREDICATE, LESS, LESS)
 NUMBER_TABLE(at_most, PREDICATE, AT_MOST, AT_MOST)
 NUMBER_TABLE(more, PREDICATE, MORE, MORE)
 NUMBER_TABLE(at_least, PREDICATE, AT_LEAST, AT_LEAST)
-
-MT_INTS(ARITHMETIC, mod, MOD_INT)
-TABLE(mod, MT_INTS(MT_ENTRY, mod))
 
 MT_NUMBERS(PREDICATE, equal, EQUAL)
 MT_BOOL(PREDICATE, equal, EQUAL)
@@ -131,10 +139,10 @@ MT_INTS(ARITHMETIC, bit_or, BIT_OR)
 TABLE(bit_or, MT_INTS(MT_ENTRY, bit_or))
 MT_INTS(ARITHMETIC, bit_xor, BIT_XOR)
 TABLE(bit_xor, MT_INTS(MT_ENTRY, bit_xor))
-MT_UNSIGNED(ARITHMETIC, shift_left, SHIFT_LEFT)
-TABLE(shift_left, MT_UNSIGNED(MT_ENTRY, shift_left))
-MT_UNSIGNED(ARITHMETIC, shift_right, SHIFT_RIGHT)
-TABLE(shift_right, MT_UNSIGNED(MT_ENTRY, shift_right))
+MT_INTS(ARITHMETIC, shift_left, SHIFT_LEFT)
+TABLE(shift_left, MT_INTS(MT_ENTRY, shift_left))
+MT_INTS(ARITHMETIC, shift_right, SHIFT_RIGHT)
+TABLE(shift_right, MT_INTS(MT_ENTRY, shift_right))
 
 /* --- running one ---------------------------------------------------------------------------------------------- */
 

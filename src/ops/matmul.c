@@ -1,43 +1,48 @@
 /* MatMul (numpy's rules, batches broadcast) and Gemm. float and double go to the BLAS kernels, 16-bit floats through
- * float, integers through a plain loop that wraps. */
+ * float. The plain loops are for integers, which wrap, and for the reference. */
+#include "ops/matmul.h"
+
 #include <inttypes.h>
 #include <string.h>
 
-#include "kernels/gemm.h"
-#include "ops/support.h"
+/* --- plain loops ---------------------------------------------------------------------------------------------- */
 
-/* --- integers ------------------------------------------------------------------------------------------------- */
+/* Rows begin .. end-1 of one product of dense matrices. */
+typedef void (*plain_product)(const mt_gemm *shape, const void *a, const void *b, void *c, int64_t begin, int64_t end);
 
-typedef void (*int_product)(const mt_gemm *shape, const void *a, const void *b, void *c);
-
-#define INT_PRODUCT(TYPE, tag, S, T, LOAD, STORE, SIMD, ...)                                                           \
-    static void product_##tag(const mt_gemm *s, const void *a, const void *b, void *c)                                 \
+#define PLAIN_PRODUCT(TYPE, tag, S, T, LOAD, STORE, SIMD, A)                                                           \
+    static void product_##tag(const mt_gemm *s, const void *a, const void *b, void *c, int64_t begin, int64_t end)     \
     {                                                                                                                  \
-        for (int64_t i = 0; i < s->m; i++) {                                                                           \
-            T *restrict row = (T *)c + i * s->ldc;                                                                     \
+        for (int64_t i = begin; i < end; i++) {                                                                        \
+            T *restrict row = (T *)c + i * s->n;                                                                       \
             memset(row, 0, (size_t)s->n * sizeof(T));                                                                  \
             for (int64_t k = 0; k < s->k; k++) {                                                                       \
-                uint64_t x = (uint64_t)((const T *)a)[i * s->lda + k];                                                 \
-                const T *y = (const T *)b + k * s->ldb;                                                                \
-                for (int64_t j = 0; j < s->n; j++) row[j] = (T)((uint64_t)row[j] + x * (uint64_t)y[j]);                \
+                const A x = (A)((const T *)a)[i * s->k + k];                                                           \
+                const T *y = (const T *)b + k * s->n;                                                                  \
+                for (int64_t j = 0; j < s->n; j++) row[j] = (T)((A)row[j] + x * (A)y[j]);                              \
             }                                                                                                          \
         }                                                                                                              \
     }
-MT_INTS(INT_PRODUCT)
-static const int_product int_products[MT_TYPES] = {MT_INTS(MT_ENTRY, product)};
+MT_F32(PLAIN_PRODUCT, float)
+MT_F64(PLAIN_PRODUCT, double)
+MT_I8(PLAIN_PRODUCT, uint32_t)
+MT_I16(PLAIN_PRODUCT, uint32_t)
+MT_I32(PLAIN_PRODUCT, uint32_t)
+MT_I64(PLAIN_PRODUCT, uint64_t)
+MT_U8(PLAIN_PRODUCT, uint32_t)
+MT_U16(PLAIN_PRODUCT, uint32_t)
+MT_U32(PLAIN_PRODUCT, uint32_t)
+MT_U64(PLAIN_PRODUCT, uint64_t)
+static const plain_product plain_products[MT_TYPES] = {MT_WIDE_FLOATS(MT_ENTRY, product) MT_INTS(MT_ENTRY, product)};
 
-/* --- MatMul --------------------------------------------------------------------------------------------------- */
+bool mt_matmul_takes(motet_type type)
+{
+    return (unsigned)type < MT_TYPES && plain_products[type];
+}
 
-/* A product of stacks of matrices as the standard lays it out. */
-typedef struct matmul_plan {
-    mt_gemm shape;
-    mt_broadcast batch;
-    int rank;
-    int64_t dims[MOTET_MAX_RANK]; /* of the output */
-} matmul_plan;
+/* --- stacks --------------------------------------------------------------------------------------------------- */
 
-/* A vector on the left is a row, on the right a column; the axis it lacks is left out of the result. */
-static motet_status plan_matmul(mt_op_context *c, const motet_tensor *a, const motet_tensor *b, matmul_plan *p)
+motet_status mt_matmul_plan(mt_op_context *c, const motet_tensor *a, const motet_tensor *b, mt_matmul *p)
 {
     char left[MT_SHAPE_TEXT], right[MT_SHAPE_TEXT];
     if (a->rank == 0 || b->rank == 0) return mt_op_fail(c, MOTET_ERROR_SHAPE, "a scalar has no matrix product");
@@ -60,7 +65,7 @@ static motet_status plan_matmul(mt_op_context *c, const motet_tensor *a, const m
 }
 
 /* One b for all of a's matrices, which lie in a row: then they are one tall matrix. */
-static void join_rows(matmul_plan *p)
+static void join_rows(mt_matmul *p)
 {
     mt_broadcast *batch = &p->batch;
     if (batch->axes != 1 || batch->step[0][0] != 1 || batch->step[1][0] != 0) return;
@@ -71,52 +76,67 @@ static void join_rows(matmul_plan *p)
     batch->count = batch->extent[0] = 1;
 }
 
-typedef struct batch_lists {
+/* Where each matrix of the stacks begins. */
+typedef struct stacks {
     const char *a, *b;
     char *c;
     size_t a_bytes, b_bytes, c_bytes; /* of one matrix */
     const void **a_list, **b_list;
     void **c_list;
-} batch_lists;
+    const mt_gemm *shape;
+    plain_product plain;
+} stacks;
 
 static void list_row(void *context, int64_t at, const int64_t *from, const int64_t *steps, int64_t n)
 {
-    const batch_lists *lists = context;
+    const stacks *s = context;
     for (int64_t i = 0; i < n; i++) {
-        lists->a_list[at + i] = lists->a + (size_t)(from[0] + i * steps[0]) * lists->a_bytes;
-        lists->b_list[at + i] = lists->b + (size_t)(from[1] + i * steps[1]) * lists->b_bytes;
-        lists->c_list[at + i] = lists->c + (size_t)(at + i) * lists->c_bytes;
+        s->a_list[at + i] = s->a + (size_t)(from[0] + i * steps[0]) * s->a_bytes;
+        s->b_list[at + i] = s->b + (size_t)(from[1] + i * steps[1]) * s->b_bytes;
+        s->c_list[at + i] = s->c + (size_t)(at + i) * s->c_bytes;
     }
 }
 
-static motet_status run_matmul(mt_op_context *c, const matmul_plan *p, motet_type type, const void *a, const void *b,
-                               void *result)
+/* Rows begin .. end-1, counted through all matrices. */
+static void plain_rows(void *context, int64_t begin, int64_t end)
 {
-    const mt_gemm *s = &p->shape;
-    int64_t count = p->batch.count;
+    const stacks *s = context;
+    for (int64_t i = begin; i < end; i++) {
+        int64_t matrix = i / s->shape->m, row = i % s->shape->m;
+        s->plain(s->shape, s->a_list[matrix], s->b_list[matrix], s->c_list[matrix], row, row + 1);
+    }
+}
+
+motet_status mt_matmul_run(mt_op_context *c, const mt_matmul *plan, motet_type type, const void *a, const void *b,
+                           void *result)
+{
+    mt_matmul p = *plan;
+    join_rows(&p);
+    const mt_gemm *shape = &p.shape;
+    int64_t count = p.batch.count;
     size_t size = motet_type_size(type);
     void *memory;
     MT_TRY(mt_scratch_array(c, count, 3 * sizeof(void *), &memory));
-    batch_lists lists = {a,
-                         b,
-                         result,
-                         (size_t)(s->m * s->k) * size,
-                         (size_t)(s->k * s->n) * size,
-                         (size_t)(s->m * s->n) * size,
-                         memory,
-                         (const void **)memory + count,
-                         (void **)memory + 2 * count};
-    mt_broadcast_rows(NULL, &p->batch, list_row, &lists);
-    if (type == MOTET_FLOAT)
-        mt_sgemm_batch(c->pool, s, count, (const float *const *)lists.a_list, (const float *const *)lists.b_list,
-                       (float *const *)lists.c_list);
-    else if (type == MOTET_DOUBLE)
-        mt_dgemm_batch(c->pool, s, count, (const double *const *)lists.a_list, (const double *const *)lists.b_list,
-                       (double *const *)lists.c_list);
+    stacks s = {.a = a, .b = b, .c = result, .shape = shape, .plain = plain_products[type]};
+    s.a_bytes = (size_t)(shape->m * shape->k) * size;
+    s.b_bytes = (size_t)(shape->k * shape->n) * size;
+    s.c_bytes = (size_t)(shape->m * shape->n) * size;
+    s.a_list = memory;
+    s.b_list = (const void **)memory + count;
+    s.c_list = (void **)memory + 2 * count;
+    mt_broadcast_rows(NULL, &p.batch, list_row, &s);
+    if (type == MOTET_FLOAT && !c->reference)
+        mt_sgemm_batch(c->pool, shape, count, (const float *const *)s.a_list, (const float *const *)s.b_list,
+                       (float *const *)s.c_list);
+    else if (type == MOTET_DOUBLE && !c->reference)
+        mt_dgemm_batch(c->pool, shape, count, (const double *const *)s.a_list, (const double *const *)s.b_list,
+                       (double *const *)s.c_list);
     else
-        for (int64_t i = 0; i < count; i++) int_products[type](s, lists.a_list[i], lists.b_list[i], lists.c_list[i]);
+        mt_ranges(c->pool, count * shape->m, mt_row_grain(shape->n * shape->k), plain_rows, &s);
     return MOTET_OK;
 }
+
+/* --- MatMul --------------------------------------------------------------------------------------------------- */
 
 motet_status mt_op_matmul(mt_op_context *c)
 {
@@ -124,18 +144,16 @@ motet_status mt_op_matmul(mt_op_context *c)
     MT_TRY(mt_need(c, 0, &a));
     MT_TRY(mt_need(c, 1, &b));
     MT_TRY(mt_need_same_type(c, 0, 1));
-    motet_type type = a->type;
-    if (!mt_is_float(type) && ((unsigned)type >= MT_TYPES || !int_products[type])) return mt_op_fail_type(c, 0);
-    matmul_plan plan;
-    MT_TRY(plan_matmul(c, a, b, &plan));
-    motet_type working = mt_working_type(type);
-    const void *x, *y;
-    MT_TRY(mt_values(c, a, working, &x));
-    MT_TRY(mt_values(c, b, working, &y));
+    motet_type type = mt_working_type(a->type);
+    if (!mt_matmul_takes(type)) return mt_op_fail_type(c, 0);
+    mt_matmul plan;
     mt_value_out out;
-    MT_TRY(mt_value_out_make(c, 0, type, plan.rank, plan.dims, &out));
-    join_rows(&plan);
-    MT_TRY(run_matmul(c, &plan, working, x, y, out.values));
+    const void *x, *y;
+    MT_TRY(mt_matmul_plan(c, a, b, &plan));
+    MT_TRY(mt_value_out_make(c, 0, a->type, plan.rank, plan.dims, &out));
+    MT_TRY(mt_values(c, a, type, &x));
+    MT_TRY(mt_values(c, b, type, &y));
+    MT_TRY(mt_matmul_run(c, &plan, type, x, y, out.values));
     mt_value_out_store(&out);
     return MOTET_OK;
 }

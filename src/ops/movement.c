@@ -310,6 +310,12 @@ static motet_status block_size(mt_op_context *c, const motet_tensor **in, int64_
     return MOTET_OK;
 }
 
+/* Mode CRD: a block's channels stand together; otherwise (DCR) its rows and columns do. */
+static bool channels_first(const mt_op_context *c)
+{
+    return strcmp(mt_attr_string(c, "mode", "DCR"), "CRD") == 0;
+}
+
 motet_status mt_op_depth_to_space(mt_op_context *c)
 {
     const motet_tensor *in;
@@ -320,7 +326,7 @@ motet_status mt_op_depth_to_space(mt_op_context *c)
     if (d[1] % (b * b) || __builtin_mul_overflow(d[2], b, &height) || __builtin_mul_overflow(d[3], b, &width))
         return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " channels do not make blocks of %" PRId64, d[1], b);
     int64_t depth = d[1] / (b * b), dims[4] = {d[0], depth, height, width};
-    if (strcmp(mt_attr_string(c, "mode", "DCR"), "CRD") == 0)
+    if (channels_first(c))
         return regroup(c, in, (int64_t[]){d[0], depth, b, b, d[2], d[3]}, (int[]){0, 1, 4, 2, 5, 3}, dims);
     return regroup(c, in, (int64_t[]){d[0], b, b, depth, d[2], d[3]}, (int[]){0, 3, 4, 1, 5, 2}, dims);
 }
@@ -337,7 +343,8 @@ motet_status mt_op_space_to_depth(mt_op_context *c)
     int64_t dims[4] = {d[0], 0, d[2] / b, d[3] / b};
     if (__builtin_mul_overflow(d[1], b * b, &dims[1]))
         return mt_op_fail(c, MOTET_ERROR_LIMIT, "blocks of %" PRId64 " are too large", b);
-    return regroup(c, in, (int64_t[]){d[0], d[1], dims[2], b, dims[3], b}, (int[]){0, 3, 5, 1, 2, 4}, dims);
+    const int *order = channels_first(c) ? (int[]){0, 1, 3, 5, 2, 4} : (int[]){0, 3, 5, 1, 2, 4};
+    return regroup(c, in, (int64_t[]){d[0], d[1], dims[2], b, dims[3], b}, order, dims);
 }
 
 /* --- Trilu ---------------------------------------------------------------------------------------------------- */
