@@ -14,3 +14,8 @@ foreach(header ${headers})
 endforeach()
 add_library(public_headers OBJECT ${header_sources})
 target_link_libraries(public_headers PRIVATE motet_settings)
+
+# An instrumented library wants an instrumented program.
+if(NOT MOTET_SANITIZE)
+  add_test(NAME install COMMAND ${CMAKE_CURRENT_LIST_DIR}/install.sh ${PROJECT_BINARY_DIR} ${PROJECT_SOURCE_DIR})
+endif()
