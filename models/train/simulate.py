@@ -193,7 +193,7 @@ class Simulator:
                     audio, heard = self.speech(int(speakers[row]), end - start)
                     track[start * STEP:end * STEP] = audio * 10 ** rng.uniform(-0.1, 0.1)
                     labels[row, start:end] = heard
-            mixture += self.heard(track, room, row, toned) * 10 ** (rng.normal(0, 4) / 20)
+            mixture += self.heard(track, room, row, toned) * 10 ** (rng.normal(0, 5) / 20)
         if present:
             heard = mixture.reshape(-1, STEP)[labels.any(0)]
             mixture /= np.sqrt(np.square(heard).mean()) + 1e-9 if len(heard) else 1.0

@@ -3,7 +3,7 @@
     python models/train/train.py --steps 7500           # out/train/last.pt, log on standard output
 
 Stage one (the first 40 % of the steps) is mostly single voices, so that the trunk learns what tells people apart; stage
-two is mostly conversations. Both stages have all three losses:
+two is half conversations. Both stages have all three losses:
 
     activity   cross-entropy over the seven powerset classes, under whichever renaming of the local speakers fits the
                window best: which slot a speaker gets is the network's own business;
@@ -33,7 +33,7 @@ from network import CLASSES, SPEAKERS, VOICE, Motet
 from simulate import IGNORE, Simulator
 
 STAGES = [(0.4, dict(solo=0.85, real=0.08, quick=0.05, empty=0.02)),
-          (1.0, dict(solo=0.35, real=0.33, quick=0.28, empty=0.04))]
+          (1.0, dict(solo=0.50, real=0.25, quick=0.22, empty=0.03))]
 PERMUTATIONS = torch.tensor(list(itertools.permutations(range(SPEAKERS))))                   # [6,3]: slot s becomes p[s]
 RENAMED = torch.tensor([[CLASSES.index(tuple(sorted(p[s] for s in c))) for c in CLASSES]     # [6,7]: class c becomes
                         for p in PERMUTATIONS.tolist()])
@@ -152,7 +152,7 @@ class Trainer:
         statistics = model.pool.statistics(voice_frames.float(), weights)      # a difference of squares: float32
         renamed_slots = torch.full_like(slots, -1).scatter(1, permutation, slots)
         filled = renamed_slots >= 0
-        margin = MARGIN * min(1.0, progress / 0.2)
+        margin = MARGIN * min(1.0, progress / 0.5)              # slowly: at first it only hides who is who
         vectors, present = model.pool.vector(statistics[filled]), renamed_slots[filled]
         voices, right = self.speakers(vectors, present, margin)
         pairs = pair_loss(vectors, present)
