@@ -1,6 +1,7 @@
 /* Sizes are rounded up to classes, four to a power of two, so that a run on a slightly other shape finds its buffers
- * again and at most a fifth of a buffer is never used. Last in, first out: the buffer that comes next is the one most
- * likely still in the cache.
+ * again and at most a fifth of a new buffer is never used; where the class has none left, one a little larger does.
+ * Last in, first out: the buffer that comes next is the one most likely still in the cache. Each class remembers how
+ * few free buffers it ever came down to; that many nobody has needed, and every few runs they are freed.
  *
  * A buffer is an ordinary counted buffer of core/tensor.h: one that leaves with an output is simply freed by whoever
  * holds it last, and one that comes in from outside (a loop's first value) is welcome if it has the size of a class. */
@@ -11,7 +12,11 @@
 #include "core/memory.h"
 #include "core/status.h"
 
-enum { SMALLEST = 64 };
+enum {
+    SMALLEST = 64,
+    LARGER = 2,       /* classes up that may stand in: half as much again */
+    RUNS_TO_TRIM = 16 /* runs after which what was not needed is freed */
+};
 
 /* The class of `bytes`, and its size. Classes 4k .. 4k+3 are 1, 1.25, 1.5 and 1.75 times 64 * 2^k. */
 static int class_of(size_t bytes, size_t *size)
@@ -34,50 +39,59 @@ static mt_buffer *next_of(const mt_buffer *buffer)
     return next;
 }
 
-mt_buffer *mt_buffers_take(mt_buffers *buffers, size_t bytes)
-{
-    size_t size;
-    if (bytes > PTRDIFF_MAX / 2) return NULL;
-    int bin = class_of(bytes, &size);
-    mt_buffer *buffer = buffers->bins[bin];
-    if (buffer) {
-        buffers->bins[bin] = next_of(buffer);
-        buffers->free_bytes -= size;
-        atomic_store_explicit(&buffer->references, 1, memory_order_relaxed);
-    } else {
-        buffer = mt_alloc(sizeof *buffer);
-        void *elements = mt_alloc_aligned(size);
-        if (!buffer || !elements) {
-            mt_free(buffer);
-            mt_free(elements);
-            return NULL;
-        }
-        *buffer = (mt_buffer){.bytes = size, .elements = elements};
-        atomic_init(&buffer->references, 1);
-    }
-    buffers->used_bytes += size;
-    if (buffers->used_bytes > buffers->high) buffers->high = buffers->used_bytes;
-    return buffer;
-}
-
 static void destroy(mt_buffer *buffer)
 {
     mt_free(buffer->elements);
     mt_free(buffer);
 }
 
+static mt_buffer *pop(mt_buffer_bin *bin)
+{
+    mt_buffer *buffer = bin->first;
+    bin->first = next_of(buffer);
+    if (--bin->count < bin->idle) bin->idle = bin->count;
+    return buffer;
+}
+
+static mt_buffer *create(size_t size)
+{
+    mt_buffer *buffer = mt_alloc(sizeof *buffer);
+    void *elements = mt_alloc_aligned(size);
+    if (!buffer || !elements) {
+        mt_free(buffer);
+        mt_free(elements);
+        return NULL;
+    }
+    *buffer = (mt_buffer){.bytes = size, .elements = elements};
+    atomic_init(&buffer->references, 1);
+    return buffer;
+}
+
+mt_buffer *mt_buffers_take(mt_buffers *buffers, size_t bytes)
+{
+    size_t size;
+    if (bytes > PTRDIFF_MAX / 2) return NULL;
+    int exact = class_of(bytes, &size);
+    for (int i = exact; i <= exact + LARGER && i < MT_BUFFER_BINS; i++) {
+        if (!buffers->bins[i].first) continue;
+        mt_buffer *buffer = pop(&buffers->bins[i]);
+        atomic_store_explicit(&buffer->references, 1, memory_order_relaxed);
+        return buffer;
+    }
+    return create(size);
+}
+
 void mt_buffers_give(mt_buffers *buffers, mt_buffer *buffer)
 {
     size_t size;
-    int bin = class_of(buffer->bytes, &size);
-    buffers->used_bytes -= buffer->bytes < buffers->used_bytes ? buffer->bytes : buffers->used_bytes;
+    mt_buffer_bin *bin = &buffers->bins[class_of(buffer->bytes, &size)];
     if (size != buffer->bytes) {
         destroy(buffer);
         return;
     }
-    memcpy(buffer->elements, &buffers->bins[bin], sizeof buffers->bins[bin]);
-    buffers->bins[bin] = buffer;
-    buffers->free_bytes += size;
+    memcpy(buffer->elements, &bin->first, sizeof bin->first);
+    bin->first = buffer;
+    bin->count++;
 }
 
 motet_status mt_buffers_tensor(mt_buffers *buffers, motet_tensor *tensor, motet_type type, int rank,
@@ -110,21 +124,20 @@ void mt_buffers_clear(mt_buffers *buffers, motet_tensor *tensor)
     mt_tensor_clear(tensor);
 }
 
-void mt_buffers_drop(mt_buffers *buffers)
+/* Frees `count` buffers of a bin, and starts to watch the rest anew. */
+static void shrink(mt_buffer_bin *bin, int count)
 {
-    for (int bin = 0; bin < MT_BUFFER_BINS; bin++) {
-        while (buffers->bins[bin]) {
-            mt_buffer *buffer = buffers->bins[bin];
-            buffers->bins[bin] = next_of(buffer);
-            destroy(buffer);
-        }
-    }
-    buffers->free_bytes = 0;
+    while (count-- > 0) destroy(pop(bin));
+    bin->idle = bin->count;
 }
 
 void mt_buffers_trim(mt_buffers *buffers)
 {
-    if (buffers->free_bytes > 2 * buffers->high) mt_buffers_drop(buffers);
-    buffers->used_bytes = 0; /* what left with outputs is not ours any more */
-    buffers->high -= buffers->high / 8;
+    if (++buffers->runs % RUNS_TO_TRIM) return;
+    for (int i = 0; i < MT_BUFFER_BINS; i++) shrink(&buffers->bins[i], buffers->bins[i].idle);
+}
+
+void mt_buffers_drop(mt_buffers *buffers)
+{
+    for (int i = 0; i < MT_BUFFER_BINS; i++) shrink(&buffers->bins[i], buffers->bins[i].count);
 }

@@ -7,17 +7,21 @@
 
 enum { MT_BUFFER_BINS = 256 };
 
+typedef struct mt_buffer_bin {
+    mt_buffer *first; /* free buffers of one size; each one's elements hold the pointer to the next */
+    int count;
+    int idle; /* how many have not been needed since the last look */
+} mt_buffer_bin;
+
 typedef struct mt_buffers {
-    mt_buffer *bins[MT_BUFFER_BINS]; /* free buffers by size; each one's elements hold the pointer to the next */
-    size_t free_bytes;
-    size_t used_bytes; /* handed out and not taken back */
-    size_t high;       /* the most used_bytes that lately were */
-} mt_buffers;          /* all zero: empty */
+    mt_buffer_bin bins[MT_BUFFER_BINS];
+    unsigned runs;
+} mt_buffers; /* all zero: empty */
 
 /* A buffer of at least `bytes`, with one reference, elements not cleared; NULL when memory is short. */
 mt_buffer *mt_buffers_take(mt_buffers *buffers, size_t bytes);
 
-/* Gives back a buffer from mt_buffers_take that has no other reference. */
+/* Gives back a buffer that has no other reference. */
 void mt_buffers_give(mt_buffers *buffers, mt_buffer *buffer);
 
 /* As mt_tensor_alloc, with elements from here. */
@@ -27,7 +31,7 @@ motet_status mt_buffers_tensor(mt_buffers *buffers, motet_tensor *tensor, motet_
 /* As mt_tensor_clear; elements that nobody else holds come back here. */
 void mt_buffers_clear(mt_buffers *buffers, motet_tensor *tensor);
 
-/* Between runs: frees what has been lying about since larger runs. */
+/* To be called after every run: now and then frees what the runs since the last time did not need. */
 void mt_buffers_trim(mt_buffers *buffers);
 
 /* Frees everything that is free. */

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/memory.h"
 #include "core/status.h"
 #include "ops/op.h"
 
@@ -14,35 +13,38 @@ typedef struct missing {
     int count;
 } missing;
 
+enum { MAX_KINDS = 64 }; /* that are named; a message has an end */
+
 typedef struct search {
-    missing *list;
-    size_t count, capacity;
+    missing list[MAX_KINDS];
+    size_t count;
+    int more; /* nodes of kinds that are not named */
 } search;
 
-static motet_status note_missing(search *s, const mt_node *node)
+static void note_missing(search *s, const mt_node *node)
 {
     for (size_t i = 0; i < s->count; i++) {
         const mt_node *other = s->list[i].node;
         if (strcmp(other->type, node->type) || strcmp(other->domain, node->domain) || other->version != node->version)
             continue;
         s->list[i].count++;
-        return MOTET_OK;
+        return;
     }
-    if (!mt_reserve((void **)&s->list, s->count, &s->capacity, sizeof *s->list)) return mt_fail_memory(s->capacity);
-    s->list[s->count++] = (missing){node, 1};
-    return MOTET_OK;
+    if (s->count < MAX_KINDS)
+        s->list[s->count++] = (missing){node, 1};
+    else
+        s->more++;
 }
 
-static motet_status find_in(search *s, mt_graph *graph)
+static void find_in(search *s, mt_graph *graph)
 {
     for (int i = 0; i < graph->node_count; i++) {
         mt_node *node = graph->nodes[i];
         node->op = mt_op_find(node->domain, node->type, node->version);
-        if (!node->op) MT_TRY(note_missing(s, node));
+        if (!node->op) note_missing(s, node);
         for (int k = 0; k < node->attribute_count; k++)
-            if (node->attributes[k].kind == MT_ATTRIBUTE_GRAPH) MT_TRY(find_in(s, node->attributes[k].graph));
+            if (node->attributes[k].kind == MT_ATTRIBUTE_GRAPH) find_in(s, node->attributes[k].graph);
     }
-    return MOTET_OK;
 }
 
 static motet_status report(const search *s)
@@ -57,6 +59,9 @@ static motet_status report(const search *s)
                               m->count == 1 ? "" : "s");
         used += length > 0 ? (size_t)length : 0;
     }
+    if (s->more)
+        return mt_fail(MOTET_ERROR_UNSUPPORTED, "more than %d operators are missing: %s, and %d other nodes", MAX_KINDS,
+                       text, s->more);
     return mt_fail(MOTET_ERROR_UNSUPPORTED, "%zu operator%s missing: %s", s->count, s->count == 1 ? " is" : "s are",
                    text);
 }
@@ -64,8 +69,6 @@ static motet_status report(const search *s)
 motet_status mt_find_operators(mt_model *model)
 {
     search s = {0};
-    motet_status status = find_in(&s, model->main);
-    if (status == MOTET_OK && s.count) status = report(&s);
-    mt_free(s.list);
-    return status;
+    find_in(&s, model->main);
+    return s.count ? report(&s) : MOTET_OK;
 }

@@ -9,7 +9,7 @@
 
 typedef struct planner {
     mt_plan *plan;
-    int *last;     /* by value: the node of the home graph that reads it last */
+    int *last;     /* by value: the node of its home graph that reads it last, KEPT or RELEASED */
     int node;      /* the node being looked at */
     mt_step *step; /* its step */
     const mt_graph *graph;
@@ -40,7 +40,7 @@ static motet_status allocate(planner *p)
     plan->out = mt_alloc_array((size_t)plan->out_count, sizeof *plan->out);
     plan->releases = mt_alloc_array(values, sizeof *plan->releases);
     plan->graphs = mt_alloc_zero((size_t)plan->model->graph_count, sizeof *plan->graphs);
-    p->last = mt_alloc_array(values, sizeof *p->last);
+    p->last = mt_alloc_zero(values, sizeof *p->last);
     if (plan->steps && plan->in && plan->out && plan->releases && plan->graphs && p->last) return MOTET_OK;
     return mt_fail_memory(values * sizeof *p->last);
 }

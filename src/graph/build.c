@@ -293,6 +293,8 @@ motet_status mt_build_graph(mt_builder *b, const mt_scope *outer, const Onnx__Gr
 static motet_status build(mt_builder *b)
 {
     const Onnx__ModelProto *proto = b->file->model;
+    if (proto->n_opset_import > MT_MAX_IMPORTS)
+        return mt_fail(MOTET_ERROR_LIMIT, "more than %d sets of operators are imported", MT_MAX_IMPORTS);
     MT_TRY(mt_read_functions(b));
     MT_TRY(mt_build_graph(b, NULL, proto->graph, &b->model->main));
     return mt_build_declarations(b, proto->graph);

@@ -25,6 +25,9 @@ typedef struct mt_builder {
 /* Values, attribute elements and tensor elements that calls of functions may add up to; a node counts for many. */
 enum { MT_MAX_EXPANSION = 16000000, MT_NODE_CHARGE = 100, MT_MAX_CALL_DEPTH = 32 };
 
+/* Every node looks through the imports. */
+enum { MT_MAX_IMPORTS = 256 };
+
 /* A call of a function that is being expanded. */
 typedef struct mt_call {
     const mt_function *function;

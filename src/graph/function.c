@@ -50,6 +50,8 @@ static motet_status index_function(mt_builder *b, int index)
     const Onnx__FunctionProto *proto = b->functions[index].proto;
     char key[KEY_BYTES];
     int other;
+    if (proto->n_opset_import > MT_MAX_IMPORTS)
+        return mt_fail(MOTET_ERROR_LIMIT, "more than %d sets of operators are imported", MT_MAX_IMPORTS);
     if (!make_key(mt_text(proto->domain), mt_text(proto->name), key))
         return mt_fail(MOTET_ERROR_LIMIT, "its name is longer than %d bytes", KEY_BYTES);
     if (mt_names_find(&b->function_names, key, &other))

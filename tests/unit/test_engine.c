@@ -557,16 +557,21 @@ static void buffers_are_used_again(void **state)
     mt_buffers buffers = {0};
     for (size_t bytes = 0; bytes < 5000; bytes += 7) {
         mt_buffer *first = mt_buffers_take(&buffers, bytes);
-        assert_true(first->bytes >= bytes && first->bytes <= (bytes < 64 ? 64 : bytes + bytes / 4));
+        assert_true(first->bytes >= bytes && first->bytes <= (bytes < 64 ? 96 : bytes * 2));
         memset(first->elements, 1, first->bytes);
         mt_buffers_give(&buffers, first);
         mt_buffer *second = mt_buffers_take(&buffers, bytes);
         assert_ptr_equal(first, second);
         mt_buffers_give(&buffers, second);
     }
-    assert_int_equal(buffers.used_bytes, 0);
-    for (int i = 0; i < 100; i++) mt_buffers_trim(&buffers);
-    assert_int_equal(buffers.free_bytes, 0);
+    /* What is needed in every run stays, what is not goes. */
+    for (int i = 0; i < 100; i++) {
+        mt_buffers_give(&buffers, mt_buffers_take(&buffers, 1000));
+        mt_buffers_trim(&buffers);
+    }
+    int left = 0;
+    for (int i = 0; i < MT_BUFFER_BINS; i++) left += buffers.bins[i].count;
+    assert_int_equal(left, 1);
     assert_null(mt_buffers_take(&buffers, SIZE_MAX - 10));
     mt_buffers_drop(&buffers);
 }
