@@ -13,6 +13,7 @@
 #include "core/memory.h"
 #include "core/status.h"
 #include "engine/buffers.h"
+#include "engine/denormals.h"
 #include "motet/session.h"
 #include "onnx_writer.h"
 #include "ops/op.h"
@@ -360,10 +361,12 @@ static void warm_runs_allocate_their_outputs(void **state)
 static void denormals_are_zero_within_runs(void **state)
 {
     (void)state;
-#if defined(__SSE2__)
-    motet_session *session = open_bytes(model(17, simple_graph(node("Mul", "x two", "y", NONE))));
     volatile float tiny = 1e-39f, two = 2;
-    assert_true(tiny * two > 0);
+    unsigned control = mt_denormals_off();
+    bool possible = tiny * two == 0; /* not on every processor, nor under valgrind */
+    mt_denormals_restore(control);
+    if (!possible) skip();
+    motet_session *session = open_bytes(model(17, simple_graph(node("Mul", "x two", "y", NONE))));
     motet_tensor *fed = count_from(1e-39f, 1), *got;
     assert_int_equal(run(session, fed, &got), MOTET_OK);
     assert_true(*(const float *)motet_tensor_const_data(got) == 0);
@@ -371,7 +374,6 @@ static void denormals_are_zero_within_runs(void **state)
     motet_tensor_destroy(fed);
     motet_tensor_destroy(got);
     motet_session_close(session);
-#endif
 }
 
 typedef struct job {
