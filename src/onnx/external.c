@@ -48,6 +48,13 @@ motet_status mt_external_open(const char *path, mt_external **out)
     return MOTET_OK;
 }
 
+void mt_external_leave_folder(mt_external *external)
+{
+    if (!external || external->folder < 0) return;
+    close(external->folder);
+    external->folder = -1;
+}
+
 void mt_external_close(mt_external *external)
 {
     if (!external) return;
@@ -56,7 +63,7 @@ void mt_external_close(mt_external *external)
         mt_free(external->files[i].name);
     }
     mt_free(external->files);
-    close(external->folder);
+    mt_external_leave_folder(external);
     mt_free(external);
 }
 

@@ -123,6 +123,7 @@ void mt_file_forget_structure(mt_file *file)
 {
     file->model = NULL;
     mt_arena_clear(&file->arena);
+    mt_external_leave_folder(file->external);
 }
 
 void mt_file_close(mt_file *file)

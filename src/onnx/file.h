@@ -30,7 +30,7 @@ motet_status mt_file_open_memory(const void *bytes, size_t size, mt_file **out);
 motet_status mt_file_unpack_attribute(mt_file *file, const ProtobufCMessageUnknownField *field,
                                       const Onnx__AttributeProto **out);
 
-/* Frees the structure (file->model is NULL then); weights stay. */
+/* Frees the structure (file->model is NULL then); weights that tensors show stay. */
 void mt_file_forget_structure(mt_file *file);
 
 void mt_file_close(mt_file *file); /* NULL is allowed */
