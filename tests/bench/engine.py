@@ -1,10 +1,13 @@
 """motet's engine against ONNX Runtime, on the same files in the same minutes: medians and their ratio.
 
-Run in .venv:  .venv/bin/python tests/bench/engine.py BUILD_FOLDER [--threads 2] [--rounds 7] [NAME...]
+Run in .venv:  .venv/bin/python tests/bench/engine.py BUILD_FOLDER [--threads 2] [--rounds 7] [--cpu] [NAME...]
 
 The two take turns, round by round, with a pause between them in which ONNX Runtime's threads stop spinning; the first
 run of a round warms up and does not count. Wants out/zoo (tests/conformance/make_zoo.py) and $MOTET_DATA/../models,
 and leaves out what is not there. A ratio below 1 means that motet is faster.
+
+On a machine that has other work, --threads 1 --cpu compares the processor time of both, which the others hardly change
+(with more threads it would count ONNX Runtime's spinning).
 """
 
 import argparse
@@ -60,9 +63,9 @@ class Peer:
     def runs(self, count):
         times = []
         for _ in range(count):
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             self.session.run(None, self.feeds)
-            times.append(1e3 * (time.perf_counter() - start))
+            times.append((1e3 * (time.perf_counter() - start), 1e3 * (time.process_time() - cpu_start)))
         return times
 
 
@@ -85,7 +88,7 @@ class Motet:
         times = [self.process.stdout.readline() for _ in range(count)]
         if not times[-1]:
             raise RuntimeError("bench_session gave up")
-        return [float(time) for time in times]
+        return [tuple(map(float, time.split())) for time in times]
 
     def close(self):
         self.process.stdin.close()
@@ -93,12 +96,12 @@ class Motet:
 
 
 def measure(program, model, feeds, threads, rounds):
-    """Times of every counted run, motet's and ONNX Runtime's."""
+    """(clock, processor) times of every counted run, motet's and ONNX Runtime's."""
     peer = Peer(model, feeds, threads)
     ours = Motet(program, model, peer.feeds, threads)
     times = {ours: [], peer: []}
     try:
-        lengths = {side: int(max(3, min(500, 1e3 * ROUND / min(side.runs(3)[1:])))) for side in times}
+        lengths = {side: int(max(3, min(500, 1e3 * ROUND / min(side.runs(3)[1:])[0]))) for side in times}
         for turn in range(rounds):
             for side in list(times) if turn % 2 else reversed(list(times)):
                 time.sleep(PAUSE)
@@ -113,10 +116,12 @@ def main():
     parser.add_argument("build", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--cpu", action="store_true", help="processor time, not the clock")
     parser.add_argument("names", nargs="*", help="only the cases whose names begin so")
     given = parser.parse_args()
     program = next(given.build.rglob("bench_session"))
-    print(f"{given.threads} threads, ONNX Runtime {onnxruntime.__version__}; milliseconds, median (95 %)")
+    clock = "of processor time" if given.cpu else "on the clock"
+    print(f"{given.threads} threads, ONNX Runtime {onnxruntime.__version__}; milliseconds {clock}, median (95 %)")
     for name, model, feeds in cases():
         if given.names and not any(name.startswith(start) for start in given.names):
             continue
@@ -128,7 +133,7 @@ def main():
         except RuntimeError as error:
             print(f"{name:36} {error}", flush=True)
             continue
-        (a, a95), (b, b95) = (np.percentile(times, [50, 95]) for times in (ours, theirs))
+        (a, a95), (b, b95) = (np.percentile(np.array(times)[:, int(given.cpu)], [50, 95]) for times in (ours, theirs))
         print(f"{name:36} motet {a:9.3f} ({a95:9.3f})  peer {b:9.3f} ({b95:9.3f})  ratio {a / b:6.2f}", flush=True)
 
 
