@@ -151,6 +151,7 @@ static bool run_set(motet_session *session, const char *folder, data_set *set, c
         !read_values(session, folder, "output", motet_session_output, set->output_names, set->expected,
                      &set->output_count, why))
         return false;
+    if (set->output_count == 0) return because(why, "no output_0.pb to compare with");
     if (motet_session_run(session, set->input_names, (const motet_tensor *const *)set->inputs, set->input_count,
                           set->output_names, set->got, set->output_count) != MOTET_OK)
         return because(why, "run: %s", motet_error_message());

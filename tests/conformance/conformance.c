@@ -22,7 +22,7 @@ enum { DONE = 0, FAILED = 1, MISUSE = 2 };
 typedef struct settings {
     const char *passing, *only;
     bool update, failures, here;
-    unsigned timeout; /* seconds that a case may take */
+    int timeout; /* seconds that a case may take, 0: any */
     motet_session_options session;
 } settings;
 
@@ -36,7 +36,7 @@ typedef struct outcome {
 
 static void run_in_child(const test_case *tested, const settings *set, int pipe_end)
 {
-    alarm(set->timeout);
+    alarm((unsigned)set->timeout);
     outcome result = {0};
     result.passed = case_run(tested, &set->session, &result.apart, &result.why);
     const char *bytes = (const char *)&result;
@@ -82,7 +82,7 @@ static void run_apart(const test_case *tested, const settings *set, outcome *res
     if (whole) return;
     result->passed = false;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        because(&result->why, "no end after %u s", set->timeout);
+        because(&result->why, "no end after %d s", set->timeout);
     else if (WIFSIGNALED(status))
         because(&result->why, "CRASH: %s", strsignal(WTERMSIG(status)));
     else
@@ -265,6 +265,17 @@ static int usage(void)
     return MISUSE;
 }
 
+/* A count on the command line: digits and nothing else. */
+static bool parse_count(const char *text, int *out)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno || end == text || *end || value < 0 || value > 1000000) return false;
+    *out = (int)value;
+    return true;
+}
+
 static bool parse(int count, char **words, settings *set)
 {
     enum { PASSING, UPDATE, THREADS, REFERENCE, TIMEOUT, ONLY, FAILURES, HERE };
@@ -283,9 +294,13 @@ static bool parse(int count, char **words, settings *set)
         switch (option) {
         case PASSING: set->passing = optarg; break;
         case UPDATE: set->update = true; break;
-        case THREADS: set->session.threads = atoi(optarg); break;
+        case THREADS:
+            if (!parse_count(optarg, &set->session.threads)) return false;
+            break;
         case REFERENCE: set->session.reference = true; break;
-        case TIMEOUT: set->timeout = (unsigned)strtoul(optarg, NULL, 10); break;
+        case TIMEOUT:
+            if (!parse_count(optarg, &set->timeout)) return false;
+            break;
         case ONLY: set->only = optarg; break;
         case FAILURES: set->failures = true; break;
         case HERE: set->here = true; break;
