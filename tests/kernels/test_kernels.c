@@ -1,0 +1,401 @@
+/* kernels: functions against double libm over whole ranges of floats, matrix products and convolutions of random shapes
+ * against plain loops in double, with guards around the output, and the same bytes from one thread as from two. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "core/pool.h"
+#include "kernels/conv.h"
+#include "kernels/gemm.h"
+#include "kernels/math.h"
+#include "kernels/rows.h"
+
+/* --- help ----------------------------------------------------------------------------------------------------- */
+
+static uint64_t seed = 1;
+
+static uint32_t random_bits(void)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33);
+}
+
+static int64_t random_up_to(int64_t most) /* 1 .. most */
+{
+    return 1 + random_bits() % most;
+}
+
+static float random_float(void)
+{
+    return (float)(int32_t)(random_bits() << 1) / 2147483648.0f;
+}
+
+enum { GUARD = 64 };
+
+/* `count` floats between two guards. */
+typedef struct guarded {
+    float *all, *values;
+    int64_t count;
+} guarded;
+
+static guarded guarded_make(int64_t count)
+{
+    guarded g = {.count = count};
+    g.all = mt_alloc((size_t)(count + 2 * GUARD) * sizeof *g.all);
+    assert_non_null(g.all);
+    g.values = g.all + GUARD;
+    for (int64_t i = 0; i < count + 2 * GUARD; i++) g.all[i] = -1234.5f;
+    return g;
+}
+
+static void guarded_check(const guarded *g)
+{
+    for (int64_t i = 0; i < GUARD; i++) {
+        assert_true(g->all[i] == -1234.5f);
+        assert_true(g->values[g->count + i] == -1234.5f);
+    }
+}
+
+static float *random_floats(int64_t count)
+{
+    float *values = mt_alloc((size_t)count * sizeof *values);
+    assert_non_null(values);
+    for (int64_t i = 0; i < count; i++) values[i] = random_float();
+    return values;
+}
+
+/* Two results of `count` sums of `terms` products of numbers up to 1. */
+static void assert_close(const float *got, const double *wanted, int64_t count, int64_t terms)
+{
+    double allowed = 1e-6 * (double)(terms + 4);
+    for (int64_t i = 0; i < count; i++)
+        if (!(fabs((double)got[i] - wanted[i]) <= allowed)) {
+            print_error("element %ld: %g, expected %g\n", (long)i, (double)got[i], wanted[i]);
+            fail();
+        }
+}
+
+static mt_pool *two_threads(void)
+{
+    mt_pool *pool;
+    assert_int_equal(mt_pool_create(2, &pool), MOTET_OK);
+    return pool;
+}
+
+/* --- functions ------------------------------------------------------------------------------------------------ */
+
+static double ulps(float got, double exact)
+{
+    float nearest = (float)exact;
+    if (isnan(nearest) || isinf(nearest)) return isnan(nearest) ? !isnan(got) : nearest != got;
+    float size = fabsf(nearest) < 1.17549435e-38f ? 1.17549435e-38f : fabsf(nearest);
+    return fabs((double)got - exact) / ((double)nextafterf(size, INFINITY) - (double)size);
+}
+
+/* The largest error over every 97th float of a range. */
+static double worst(float (*f)(float), double (*exact)(double), float low, float high)
+{
+    double largest = 0;
+    for (uint64_t bits = 0; bits < 0x100000000u; bits += 97) {
+        float x = mt_bits_to_float((uint32_t)bits);
+        if (!(x >= low && x <= high)) continue;
+        double error = ulps(f(x), exact((double)x));
+        if (error > largest) largest = error;
+    }
+    return largest;
+}
+
+static double exact_sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+
+static void functions_keep_their_promised_errors(void **state)
+{
+    (void)state;
+    assert_true(worst(mt_expf, exp, -87, 88.72f) <= 1);
+    assert_true(worst(mt_tanhf, tanh, -200, 200) <= 2);
+    assert_true(worst(mt_erff, erf, -200, 200) <= 2);
+    assert_true(worst(mt_sigmoidf, exact_sigmoid, -87, 200) <= 3);
+}
+
+static void functions_at_the_ends(void **state)
+{
+    (void)state;
+    assert_true(isnan(mt_expf(NAN)) && isnan(mt_tanhf(NAN)) && isnan(mt_erff(NAN)) && isnan(mt_sigmoidf(NAN)));
+    assert_true(mt_expf(INFINITY) == INFINITY && mt_expf(-INFINITY) == 0);
+    assert_true(mt_expf(89) == INFINITY && mt_expf(-200) == 0);
+    assert_true(mt_tanhf(INFINITY) == 1 && mt_tanhf(-INFINITY) == -1);
+    assert_true(mt_erff(INFINITY) == 1 && mt_erff(-INFINITY) == -1);
+    assert_true(mt_sigmoidf(INFINITY) == 1 && mt_sigmoidf(-INFINITY) == 0);
+    assert_true(mt_geluf(0) == 0 && mt_geluf(20) == 20);
+}
+
+static void halves_come_back(void **state)
+{
+    (void)state;
+    for (uint32_t bits = 0; bits < 0x10000; bits++) {
+        uint16_t half = (uint16_t)bits;
+        float from_half = mt_half_to_float(half), from_bfloat = mt_bfloat_to_float(half);
+        if (isnan(from_half))
+            assert_true(isnan(mt_half_to_float(mt_float_to_half(from_half))));
+        else
+            assert_int_equal(mt_float_to_half(from_half), half);
+        if (isnan(from_bfloat))
+            assert_true(isnan(mt_bfloat_to_float(mt_float_to_bfloat(from_bfloat))));
+        else
+            assert_int_equal(mt_float_to_bfloat(from_bfloat), half);
+    }
+}
+
+static void halves_round_to_even(void **state)
+{
+    (void)state;
+    assert_int_equal(mt_float_to_half(1.0f + 0x1p-11f), 0x3c00);     /* a tie, to the even 1 */
+    assert_int_equal(mt_float_to_half(1.0f + 3 * 0x1p-11f), 0x3c02); /* a tie, up to even */
+    assert_int_equal(mt_float_to_half(1.0f + 0x1p-11f + 0x1p-20f), 0x3c01);
+    assert_int_equal(mt_float_to_half(65519.99f), 0x7bff);
+    assert_int_equal(mt_float_to_half(65520.0f), 0x7c00);
+    assert_int_equal(mt_float_to_half(0x1p-25f), 0); /* half the smallest subnormal */
+    assert_int_equal(mt_float_to_half(0x1.8p-25f), 1);
+    /* from double: rounding by way of the nearest float would meet a tie that is none */
+    assert_int_equal(mt_float_to_half(mt_double_to_odd_float(1.0 + 0x1p-11 + 0x1p-40)), 0x3c01);
+    assert_int_equal(mt_float_to_half(mt_double_to_odd_float(1.0 + 0x1p-11 - 0x1p-40)), 0x3c00);
+}
+
+/* --- rows ----------------------------------------------------------------------------------------------------- */
+
+static void rows_of_every_length(void **state)
+{
+    (void)state;
+    for (int64_t n = 1; n < 70; n++) {
+        float *x = random_floats(n), *scale = random_floats(n), *bias = random_floats(n);
+        guarded y = guarded_make(n);
+        double sum = 0, mean = 0, squares = 0, got_mean, got_variance;
+        for (int64_t i = 0; i < n; i++) sum += exp((double)x[i]);
+        for (int64_t i = 0; i < n; i++) mean += (double)x[i] / (double)n;
+        for (int64_t i = 0; i < n; i++) squares += ((double)x[i] - mean) * ((double)x[i] - mean) / (double)n;
+        mt_softmax_row(y.values, x, n);
+        for (int64_t i = 0; i < n; i++) assert_true(fabs((double)y.values[i] - exp((double)x[i]) / sum) < 1e-6);
+        mt_row_moments(x, n, &got_mean, &got_variance);
+        assert_true(fabs(got_mean - mean) < 1e-12 && fabs(got_variance - squares) < 1e-12);
+        mt_row_affine(y.values, x, n, 0.5f, 2, scale, bias);
+        for (int64_t i = 0; i < n; i++) assert_true(y.values[i] == (x[i] - 0.5f) * 2 * scale[i] + bias[i]);
+        guarded_check(&y);
+        mt_free(x);
+        mt_free(scale);
+        mt_free(bias);
+        mt_free(y.all);
+    }
+}
+
+/* A mean that is large against the spread, where E[x^2] - E[x]^2 in float32 would be noise. */
+static void moments_do_not_cancel(void **state)
+{
+    (void)state;
+    float x[1000];
+    double mean, variance;
+    for (int i = 0; i < 1000; i++) x[i] = 10000 + (float)(i % 2);
+    mt_row_moments(x, 1000, &mean, &variance);
+    assert_true(fabs(mean - 10000.5) < 1e-9 && fabs(variance - 0.25) < 1e-9);
+}
+
+/* --- products ------------------------------------------------------------------------------------------------- */
+
+static void plain_gemm(const mt_gemm *s, const float *a, const float *b, const float *before, double *c)
+{
+    for (int64_t i = 0; i < s->m; i++)
+        for (int64_t j = 0; j < s->n; j++) {
+            double sum = 0;
+            for (int64_t k = 0; k < s->k; k++)
+                sum += (double)(s->a_transposed ? a[k * s->lda + i] : a[i * s->lda + k]) *
+                       (double)(s->b_transposed ? b[j * s->ldb + k] : b[k * s->ldb + j]);
+            c[i * s->n + j] = s->alpha * sum + s->beta * (double)before[i * s->ldc + j];
+        }
+}
+
+static void check_gemm(mt_pool *pool, const mt_gemm *s)
+{
+    int64_t a_count = (s->a_transposed ? s->k : s->m) * s->lda, b_count = (s->b_transposed ? s->n : s->k) * s->ldb;
+    float *a = random_floats(a_count), *b = random_floats(b_count), *before = random_floats(s->m * s->ldc);
+    double *wanted = mt_alloc((size_t)(s->m * s->n) * sizeof *wanted);
+    guarded c = guarded_make(s->m * s->ldc), again = guarded_make(s->m * s->ldc);
+    memcpy(c.values, before, (size_t)c.count * sizeof *before);
+    memcpy(again.values, before, (size_t)c.count * sizeof *before);
+    plain_gemm(s, a, b, before, wanted);
+    mt_sgemm(NULL, s, a, b, c.values);
+    mt_sgemm(pool, s, a, b, again.values);
+    for (int64_t i = 0; i < s->m; i++) {
+        assert_close(c.values + i * s->ldc, wanted + i * s->n, s->n, s->k);
+        for (int64_t j = s->n; j < s->ldc; j++) assert_true(c.values[i * s->ldc + j] == before[i * s->ldc + j]);
+    }
+    assert_memory_equal(c.values, again.values, (size_t)c.count * sizeof *before);
+    guarded_check(&c);
+    guarded_check(&again);
+    mt_free(a);
+    mt_free(b);
+    mt_free(before);
+    mt_free(wanted);
+    mt_free(c.all);
+    mt_free(again.all);
+}
+
+static void products_of_random_shapes(void **state)
+{
+    (void)state;
+    mt_pool *pool = two_threads();
+    for (int round = 0; round < 400; round++) {
+        int64_t most = round % 20 ? 40 : 400;
+        mt_gemm s = mt_gemm_plain(random_up_to(most), random_up_to(most), random_up_to(most));
+        if (round % 5 == 0) s.m = 1;
+        if (round % 7 == 0) s.n = 1;
+        s.a_transposed = round & 1;
+        s.b_transposed = round & 2;
+        s.lda = (s.a_transposed ? s.m : s.k) + random_bits() % 3;
+        s.ldb = (s.b_transposed ? s.k : s.n) + random_bits() % 3;
+        s.ldc = s.n + random_bits() % 3;
+        s.alpha = round % 3 ? 1 : 0.5;
+        s.beta = round % 4 ? 0 : -2;
+        check_gemm(pool, &s);
+    }
+    mt_pool_destroy(pool);
+}
+
+static void a_product_without_terms_is_zero(void **state)
+{
+    (void)state;
+    float c[6] = {1, 1, 1, 1, 1, 1};
+    mt_gemm s = mt_gemm_plain(2, 3, 0);
+    mt_sgemm(NULL, &s, c, c, c);
+    for (int i = 0; i < 6; i++) assert_true(c[i] == 0);
+}
+
+/* --- convolution ---------------------------------------------------------------------------------------------- */
+
+/* Position along `axis` of flat position `at`. */
+static int64_t coordinate(int axes, const int64_t *sizes, int axis, int64_t at)
+{
+    for (int i = axes - 1; i > axis; i--) at /= sizes[i];
+    return at % sizes[axis];
+}
+
+static void plain_conv(const mt_conv *v, const float *x, const float *w, const float *bias, double *y)
+{
+    const mt_window *s = &v->window;
+    for (int64_t i = 0; i < v->batch * v->groups * v->out_channels * s->out_count; i++) {
+        int64_t o = i % s->out_count, filter = i / s->out_count % (v->groups * v->out_channels);
+        int64_t unit = i / s->out_count / v->out_channels;
+        double sum = bias ? (double)bias[filter] : 0;
+        for (int64_t k = 0; k < v->in_channels * s->taps; k++) {
+            int64_t at = 0;
+            for (int axis = 0; axis < s->axes && at >= 0; axis++) {
+                int64_t p = coordinate(s->axes, s->out, axis, o) * s->stride[axis] +
+                            coordinate(s->axes, s->kernel, axis, k % s->taps) * s->dilation[axis] - s->before[axis];
+                at = p < 0 || p >= s->in[axis] ? -1 : at * s->in[axis] + p;
+            }
+            if (at < 0) continue;
+            sum += (double)x[(unit * v->in_channels + k / s->taps) * s->in_count + at] *
+                   (double)w[filter * v->in_channels * s->taps + k];
+        }
+        y[i] = sum;
+    }
+}
+
+static void finish_window(mt_window *w)
+{
+    w->in_count = w->out_count = w->taps = 1;
+    for (int i = 0; i < w->axes; i++) {
+        int64_t extent = (w->kernel[i] - 1) * w->dilation[i] + 1, least = extent - w->before[i] - w->after[i];
+        if (w->in[i] < least) w->in[i] = least;
+        w->out[i] = (w->in[i] + w->before[i] + w->after[i] - extent) / w->stride[i] + 1;
+        w->in_count *= w->in[i];
+        w->out_count *= w->out[i];
+        w->taps *= w->kernel[i];
+    }
+}
+
+static void check_conv(mt_pool *pool, const mt_conv *v, bool with_bias)
+{
+    const mt_window *s = &v->window;
+    int64_t filters = v->groups * v->out_channels, outputs = v->batch * filters * s->out_count;
+    float *x = random_floats(v->batch * v->groups * v->in_channels * s->in_count);
+    float *w = random_floats(filters * v->in_channels * s->taps), *bias = with_bias ? random_floats(filters) : NULL;
+    double *wanted = mt_alloc((size_t)outputs * sizeof *wanted);
+    guarded y = guarded_make(outputs), again = guarded_make(outputs), scratch = guarded_make(mt_conv_scratch(v));
+    plain_conv(v, x, w, bias, wanted);
+    mt_conv_run(NULL, v, x, w, bias, y.values, scratch.values);
+    mt_conv_run(pool, v, x, w, bias, again.values, scratch.values);
+    assert_close(y.values, wanted, outputs, v->in_channels * s->taps);
+    assert_memory_equal(y.values, again.values, (size_t)outputs * sizeof *y.values);
+    guarded_check(&y);
+    guarded_check(&again);
+    guarded_check(&scratch);
+    mt_free(x);
+    mt_free(w);
+    mt_free(bias);
+    mt_free(wanted);
+    mt_free(y.all);
+    mt_free(again.all);
+    mt_free(scratch.all);
+}
+
+static void convolutions_of_random_shapes(void **state)
+{
+    (void)state;
+    mt_pool *pool = two_threads();
+    for (int round = 0; round < 600; round++) {
+        mt_conv v = {.batch = random_up_to(2), .groups = round % 3 ? 1 : random_up_to(5)};
+        v.in_channels = round % 4 ? random_up_to(9) : 1;
+        v.out_channels = round % 4 ? random_up_to(9) : random_up_to(2);
+        v.window.axes = 1 + round % 3;
+        for (int i = 0; i < v.window.axes; i++) {
+            bool pointwise = round % 6 == 5;
+            v.window.in[i] = random_up_to(v.window.axes == 1 ? 200 : 12);
+            v.window.kernel[i] = pointwise ? 1 : random_up_to(5);
+            v.window.stride[i] = pointwise ? 1 : random_up_to(3);
+            v.window.dilation[i] = random_up_to(3);
+            v.window.before[i] = pointwise ? 0 : random_bits() % 7;
+            v.window.after[i] = pointwise ? 0 : random_bits() % 7;
+        }
+        finish_window(&v.window);
+        check_conv(pool, &v, round % 2);
+    }
+    mt_pool_destroy(pool);
+}
+
+/* Larger than one round of unrolling: columns go by slices. */
+static void a_long_convolution(void **state)
+{
+    (void)state;
+    mt_pool *pool = two_threads();
+    mt_conv v = {.batch = 1, .groups = 1, .in_channels = 64, .out_channels = 3};
+    v.window = (mt_window){.axes = 1, .in = {30000}, .kernel = {5}, .stride = {2}, .dilation = {1}, .before = {3}};
+    finish_window(&v.window);
+    assert_true(mt_conv_scratch(&v) < 64 * 5 * v.window.out_count);
+    check_conv(pool, &v, true);
+    mt_pool_destroy(pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(functions_keep_their_promised_errors),
+        cmocka_unit_test(functions_at_the_ends),
+        cmocka_unit_test(halves_come_back),
+        cmocka_unit_test(halves_round_to_even),
+        cmocka_unit_test(rows_of_every_length),
+        cmocka_unit_test(moments_do_not_cancel),
+        cmocka_unit_test(products_of_random_shapes),
+        cmocka_unit_test(a_product_without_terms_is_zero),
+        cmocka_unit_test(convolutions_of_random_shapes),
+        cmocka_unit_test(a_long_convolution),
+    };
+    return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
+}
