@@ -118,7 +118,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--cpu", action="store_true", help="processor time, not the clock")
     parser.add_argument("names", nargs="*", help="only the cases whose names begin so")
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     program = next(given.build.rglob("bench_session"))
     clock = "of processor time" if given.cpu else "on the clock"
     print(f"{given.threads} threads, ONNX Runtime {onnxruntime.__version__}; milliseconds {clock}, median (95 %)")
