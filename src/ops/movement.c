@@ -288,6 +288,8 @@ static motet_status regroup(mt_op_context *c, const motet_tensor *in, const int6
                             const int64_t *dims)
 {
     int64_t strides[6];
+    motet_tensor *out;
+    MT_TRY(mt_out(c, 0, in->type, 4, dims, &out)); /* first: it checks the sizes */
     mt_strides(6, split, strides);
     mt_copy box = {.rank = 6};
     for (int i = 0; i < 6; i++) {
@@ -295,8 +297,6 @@ static motet_status regroup(mt_op_context *c, const motet_tensor *in, const int6
         box.from[i] = strides[order[i]];
     }
     mt_strides(6, box.dims, box.to);
-    motet_tensor *out;
-    MT_TRY(mt_out(c, 0, in->type, 4, dims, &out));
     return mt_copy_box(c, out, in, &box);
 }
 
