@@ -24,6 +24,7 @@ struct motet_diarizer {
     mt_windows windows;
     mt_record record;
     mt_points points;
+    size_t settled; /* windows whose voices take part in the clustering */
     mt_speaker_rules rules;
     int64_t samples;    /* that came in */
     double features_ms; /* spent on rows since the last chunk */
@@ -164,6 +165,7 @@ void motet_diarizer_reset(motet_diarizer *d)
     mt_points_free(&d->points);
     mt_windows_reset(&d->windows);
     if (d->mel) mt_mel_reset(d->mel);
+    d->settled = 0;
     d->samples = 0;
     d->features_ms = 0;
 }
@@ -191,6 +193,16 @@ static motet_status keep_voices(motet_diarizer *d, const mt_encoding *encoding, 
     return MOTET_OK;
 }
 
+/* The windows that end by frame `until` meet no later window: their voices are settled and go into the clustering. */
+static motet_status settle_windows(motet_diarizer *d, int64_t until)
+{
+    for (; d->settled < d->record.window_count; d->settled++) {
+        if (d->record.windows[d->settled].start + d->record.frames > until) return MOTET_OK;
+        MT_TRY(mt_speakers_window(&d->record, d->settled, &d->points, &d->rules));
+    }
+    return MOTET_OK;
+}
+
 static motet_status run_chunk(motet_diarizer *d, const float *rows, int64_t start_row)
 {
     const mt_encoding *encoding;
@@ -198,7 +210,7 @@ static motet_status run_chunk(motet_diarizer *d, const float *rows, int64_t star
     MT_TRY(mt_model_encode(d->model, rows, &encoding));
     double t1 = now_ms();
     MT_TRY(keep_voices(d, encoding, start_row / d->windows.grid));
-    MT_TRY(mt_speakers_window(&d->record, &d->points, &d->rules));
+    MT_TRY(settle_windows(d, start_row / d->windows.grid));
     double t2 = now_ms();
     motet_chunk chunk = {.index = (int64_t)d->record.window_count - 1,
                          .start = (double)(start_row / d->windows.grid) * d->info.frame,
@@ -264,6 +276,7 @@ static motet_status run_last(motet_diarizer *d)
 static motet_status conclude(motet_diarizer *d, motet_diarization **out)
 {
     MT_TRY(run_last(d));
+    MT_TRY(settle_windows(d, INT64_MAX));
     int speakers;
     MT_TRY(mt_speakers_assign(&d->record, &d->points, &d->rules, &speakers));
     mt_turn_rules rules = {.frame = d->info.frame,

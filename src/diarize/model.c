@@ -156,7 +156,7 @@ static motet_status describe(mt_model *m)
     MT_TRY(find_int(m, "motet.sample_rate", 8000, 192000, &d->sample_rate));
     MT_TRY(find_int(m, "motet.window", d->sample_rate / 10, d->sample_rate * 60, &d->window));
     MT_TRY(find_int(m, "motet.frame_step", 1, d->window, &d->frame_step));
-    MT_TRY(find_int(m, "motet.voice", 1, 4096, &d->voice));
+    MT_TRY(find_int(m, "motet.voice", 1, MT_MAX_VOICE, &d->voice));
     MT_TRY(find_number(m, "motet.threshold", 0, 2, &d->threshold));
     MT_TRY(describe_activity(m, d));
     d->frames = d->window / d->frame_step;

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 
+#include "diarize/record.h"
 #include "dsp/mel.h"
 #include "motet/session.h"
 

@@ -8,6 +8,8 @@
 
 #include "core/status.h"
 
+enum { MT_MAX_VOICE = 1024 }; /* the longest voice vector */
+
 typedef struct mt_voice {
     int32_t window;
     float alone;     /* seconds in which nobody else speaks: what the vector was made from */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "diarize/context.h"
 
 enum {
     FOLD_AT = 2048, /* points that are too many */
@@ -42,21 +43,31 @@ static motet_status fold(mt_record *record, mt_points *points, const mt_speaker_
     return status;
 }
 
-motet_status mt_speakers_window(mt_record *record, mt_points *points, const mt_speaker_rules *rules)
+/* Two voices of one window that both take part are linked. */
+static motet_status link_voices(mt_record *record, size_t first, size_t v, mt_points *points)
+{
+    const mt_voice *voice = &record->voices[v];
+    for (size_t u = first; u < v; u++) {
+        const mt_voice *other = &record->voices[u];
+        if (other->point < 0) continue;
+        float smaller = other->alone < voice->alone ? other->alone : voice->alone;
+        MT_TRY(mt_points_link(points, other->point, voice->point, smaller));
+    }
+    return MOTET_OK;
+}
+
+motet_status mt_speakers_window(mt_record *record, size_t w, mt_points *points, const mt_speaker_rules *rules)
 {
     size_t first, end;
-    mt_record_voices_of(record, record->window_count - 1, &first, &end);
+    mt_record_voices_of(record, w, &first, &end);
     for (size_t v = first; v < end; v++) {
         mt_voice *voice = &record->voices[v];
         if (voice->alone < rules->min_clean) continue;
-        MT_TRY(mt_points_add(points, mt_record_vector(record, v), voice->alone));
+        float vector[MT_MAX_VOICE];
+        mt_context_vector(record, v, vector);
+        MT_TRY(mt_points_add(points, vector, voice->alone));
         voice->point = points->count - 1;
-        for (size_t u = first; u < v; u++) {
-            const mt_voice *other = &record->voices[u];
-            if (other->point >= 0)
-                MT_TRY(mt_points_link(points, other->point, voice->point,
-                                      other->alone < voice->alone ? other->alone : voice->alone));
-        }
+        MT_TRY(link_voices(record, first, v, points));
     }
     return points->count > FOLD_AT ? fold(record, points, rules) : MOTET_OK;
 }
@@ -203,8 +214,9 @@ static void assign_window(mt_record *record, size_t w, const centroids *speakers
     for (int v = 0; v < search.voices; v++) {
         search.weights[v] =
             record->voices[first + (size_t)v].alone + 0.1f; /* even a voice that is never alone counts */
-        search.candidate_count =
-            find_candidates(speakers, mt_record_vector(record, first + (size_t)v), record->dims, search.candidates[v]);
+        float vector[MT_MAX_VOICE];
+        mt_context_vector(record, first + (size_t)v, vector);
+        search.candidate_count = find_candidates(speakers, vector, record->dims, search.candidates[v]);
     }
     search_window(&search, 0, 0);
     for (int v = 0; v < search.voices; v++) record->voices[first + (size_t)v].speaker = search.best_choice[v];

@@ -21,8 +21,8 @@ typedef struct mt_speaker_rules {
     float same_penalty; /* how much similarity it must gain to put two voices of a window to one speaker */
 } mt_speaker_rules;
 
-/* Takes the voices of the record's last window into the clustering. */
-motet_status mt_speakers_window(mt_record *record, mt_points *points, const mt_speaker_rules *rules);
+/* Takes the voices of window w into the clustering; the windows that overlap it should be on record by then. */
+motet_status mt_speakers_window(mt_record *record, size_t w, mt_points *points, const mt_speaker_rules *rules);
 
 /* Sets `speaker` of every voice (0 .. *count - 1). Uses up the points. */
 motet_status mt_speakers_assign(mt_record *record, mt_points *points, const mt_speaker_rules *rules, int *count);

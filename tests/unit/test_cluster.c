@@ -162,7 +162,7 @@ static motet_status scene_make(scene *s, int people, int windows, const mt_speak
     for (int k = 0; k < people; k++) unit_vector(s->centers[k], NULL, 1);
     for (int w = 0; w < windows; w++) {
         int a = (int)(uniform() * (float)people), b = (int)(uniform() * (float)people);
-        motet_status status = mt_record_window_begin(&s->record, w);
+        motet_status status = mt_record_window_begin(&s->record, w * FRAMES);
         for (int k = 0; k < (a == b ? 1 : 2) && status == MOTET_OK; k++) {
             float v[DIMS];
             int who = k ? b : a;
@@ -170,7 +170,7 @@ static motet_status scene_make(scene *s, int people, int windows, const mt_speak
             s->truth[s->record.voice_count] = who;
             status = mt_record_voice(&s->record, v, active, 1, uniform() < 0.2f ? 0.2f : 1.0f);
         }
-        if (status == MOTET_OK) status = mt_speakers_window(&s->record, &s->points, r);
+        if (status == MOTET_OK) status = mt_speakers_window(&s->record, (size_t)w, &s->points, r);
         if (status != MOTET_OK) return status;
     }
     return MOTET_OK;
@@ -246,10 +246,10 @@ static void people_heard_together_stay_apart(void **state)
     for (int w = 0; w < 20; w++) {
         unit_vector(a, s.centers[0], 0.02f);
         unit_vector(b, s.centers[1], 0.02f);
-        assert_int_equal(mt_record_window_begin(&s.record, w), MOTET_OK);
+        assert_int_equal(mt_record_window_begin(&s.record, w * FRAMES), MOTET_OK);
         assert_int_equal(mt_record_voice(&s.record, a, active, 1, 1), MOTET_OK);
         assert_int_equal(mt_record_voice(&s.record, b, active, 1, 1), MOTET_OK);
-        assert_int_equal(mt_speakers_window(&s.record, &s.points, &rules), MOTET_OK);
+        assert_int_equal(mt_speakers_window(&s.record, (size_t)w, &s.points, &rules), MOTET_OK);
     }
     assert_int_equal(mt_speakers_assign(&s.record, &s.points, &rules, &count), MOTET_OK);
     assert_int_equal(count, 2);
