@@ -10,9 +10,6 @@ target_link_libraries(mt_conformance PUBLIC motet_settings mt_schema)
 motet_test(test_compare ${here}/test_compare.c mt_schema mt_core PkgConfig::PROTOBUF_C)
 target_sources(test_compare PRIVATE ${here}/tensor_pb.c ${here}/compare.c)
 
-if(NOT TARGET mt_engine)
-  return() # bring-up only
-endif()
 add_executable(conformance ${here}/conformance.c)
 target_link_libraries(conformance PRIVATE mt_conformance mt_schema motet PkgConfig::PROTOBUF_C)
 
