@@ -1,6 +1,6 @@
 /* Tiles of at most 192 x 192 keep both cores busy on the products of a 3-second window (149 x 768 x 768 makes four of
- * them) while OpenBLAS's repacking of A and B a tile stays a few per cent of the work. A product with one row or one
- * column is a matrix times a vector and goes to gemv, which reads the matrix once and packs nothing. */
+ * them); where there are plenty they are twice as long, since OpenBLAS repacks A and B for every tile. A product with
+ * one row or one column is a matrix times a vector and goes to gemv, which reads the matrix once and packs nothing. */
 #include "kernels/gemm.h"
 
 #include <cblas.h>
@@ -8,7 +8,7 @@
 #include <pthread.h>
 #include <string.h>
 
-enum { TILE = 192, TILE_STEP = 16, SMALL = 1 << 18 };
+enum { TILE = 192, LARGE_TILE = 384, PLENTY = 8, TILE_STEP = 16, SMALL = 1 << 18 };
 
 static void hold_blas_to_one_thread(void)
 {
@@ -34,11 +34,16 @@ bool mt_gemm_fits(const mt_gemm *s)
     return true;
 }
 
-/* The length of equal parts, a multiple of TILE_STEP and at most TILE, that cover `size`. */
-static int64_t tile_length(int64_t size)
+static int64_t parts_of(int64_t size, int64_t most)
 {
-    int64_t parts = (size + TILE - 1) / TILE, length = (size + parts - 1) / parts;
-    return (length + TILE_STEP - 1) / TILE_STEP * TILE_STEP;
+    return (size + most - 1) / most;
+}
+
+/* The length of equal parts, a multiple of TILE_STEP and at most `most`, that cover `size`. */
+static int64_t tile_length(int64_t size, int64_t most)
+{
+    int64_t length = parts_of(size, parts_of(size, most));
+    return parts_of(length, TILE_STEP) * TILE_STEP;
 }
 
 typedef struct tiling {
@@ -50,10 +55,11 @@ static tiling cut(const mt_gemm *s)
 {
     tiling t = {s->m, s->n, 1, 1};
     if ((double)s->m * (double)s->n * (double)s->k <= SMALL) return t;
-    t.height = tile_length(s->m);
-    t.width = tile_length(s->n);
-    t.down = (s->m + t.height - 1) / t.height;
-    t.across = (s->n + t.width - 1) / t.width;
+    int64_t most = parts_of(s->m, LARGE_TILE) * parts_of(s->n, LARGE_TILE) >= PLENTY ? LARGE_TILE : TILE;
+    t.height = tile_length(s->m, most);
+    t.width = tile_length(s->n, most);
+    t.down = parts_of(s->m, t.height);
+    t.across = parts_of(s->n, t.width);
     return t;
 }
 
