@@ -30,6 +30,7 @@ tsan-threads:
 valgrind: build
 	MOTET_PATIENCE=15 MOTET_RUN="valgrind -q --error-exitcode=99 --leak-check=full" \
 		tests/cli/cli.sh $(BUILD)/motet $(BUILD)/tests/make_audio
+	MOTET_RUN="valgrind -q --error-exitcode=99 --leak-check=full" tests/cli/score.sh $(BUILD)/motet
 
 conformance: build
 	tests/conformance/run.sh $(BUILD)

@@ -2,7 +2,7 @@
 # motet score as its users meet it: exit status, what is said where, formats, files and folders, bad input.
 #   score.sh MOTET        MOTET_RUN="valgrind ..." runs every call under that
 set -u
-motet=$1
+motet=$(realpath "$1")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
