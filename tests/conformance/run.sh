@@ -17,7 +17,7 @@ mkdir -p $log
 .venv/bin/python tests/conformance/make_zoo.py >$log/make_zoo.log 2>&1 ||
     { echo "make_zoo.py failed, see $log/make_zoo.log" >&2; exit 1; }
 [ -f "$build/build.ninja" ] || cmake --preset release -B "$build" >$log/cmake.log || exit 1
-cmake --build "$build" --target conformance test_streams >$log/build.log ||
+cmake --build "$build" --target conformance test_streams motet_command >$log/build.log ||
     { tail -n 30 $log/build.log >&2; exit 1; }
 
 failed=0
@@ -29,13 +29,14 @@ step() {
     shift 2
     if "$@" >"$log/$name.log" 2>&1; then verdict=ok; else verdict=FAILED; failed=1; fi
     grep -E "$lines" "$log/$name.log"
-    summary=$(sed -n -E '/cases pass/p; s/^\[  (PASSED|SKIPPED|FAILED) *\] ([0-9]+) test.*/\2 \1/p' "$log/$name.log" |
+    summary=$(sed -n -E '/cases pass|pairs/p; s/^\[  (PASSED|SKIPPED|FAILED) *\] ([0-9]+) test.*/\2 \1/p' "$log/$name.log" |
         tr '\n' ' ' | tr 'A-Z' 'a-z')
     table="$table$(printf '%-10s %-7s %s' "$name" "$verdict" "$summary")
 "
 }
 
 step streams "within .* of|^ERROR|skipped:" "$build/tests/test_streams"
+step score .venv/bin/python tests/conformance/score/oracle.py check "$build/motet"
 step zoo "^(ok|FAIL) " "$build/tests/conformance" zoo=out/zoo
 if [ -d "$backend" ]; then
     step backend "^LOST |lost, " "$build/tests/conformance" --passing tests/conformance/passing.txt "onnx-1.12=$backend"
