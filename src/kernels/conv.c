@@ -31,7 +31,8 @@ static bool is_depthwise(const mt_conv *conv)
     return conv->in_channels * conv->out_channels <= 2;
 }
 
-void mt_window_range(const mt_window *w, int axis, int64_t tap, int64_t *low, int64_t *high)
+/* Output positions [*low, *high) of axis `axis` for which tap `tap` lies inside the input. */
+static void inside_range(const mt_window *w, int axis, int64_t tap, int64_t *low, int64_t *high)
 {
     int64_t offset = tap * w->dilation[axis] - w->before[axis], stride = w->stride[axis];
     *low = offset < 0 ? (-offset + stride - 1) / stride : 0;
@@ -137,7 +138,7 @@ static void unroll_row(const mt_window *w, int64_t tap, const float *from, int64
 {
     int last = w->axes - 1;
     int64_t low, high, stride = w->stride[last], offset = tap * w->dilation[last] - w->before[last];
-    mt_window_range(w, last, tap, &low, &high);
+    inside_range(w, last, tap, &low, &high);
     low = low < begin ? begin : least(low, end);
     high = high > end ? end : high < low ? low : high;
     memset(to, 0, (size_t)(low - begin) * sizeof *to);
@@ -232,7 +233,7 @@ static void depthwise_channel(void *context, size_t block)
             int64_t taps[MT_WINDOW_AXES], start, low, high;
             read_taps(w, i % w->taps, taps);
             if (!input_row(w, row, taps, &start)) continue;
-            mt_window_range(w, last, taps[last], &low, &high);
+            inside_range(w, last, taps[last], &low, &high);
             int64_t first = low * w->stride[last] + taps[last] * w->dilation[last] - w->before[last];
             add_scaled(y + row * width + low, x + i / w->taps * w->in_count + start + (low < high ? first : 0),
                        filter[i], w->stride[last], high - low);

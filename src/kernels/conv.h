@@ -34,7 +34,4 @@ int64_t mt_conv_scratch(const mt_conv *conv);
 void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias, float *y,
                  float *scratch);
 
-/* Output positions [*low, *high) of axis `axis` for which tap `tap` lies inside the input. */
-void mt_window_range(const mt_window *window, int axis, int64_t tap, int64_t *low, int64_t *high);
-
 #endif

@@ -101,3 +101,12 @@ void mt_broadcast_rows(mt_pool *pool, const mt_broadcast *plan, mt_row_function 
     rows r = {plan, run, context};
     mt_ranges(pool, plan->count, GRAIN, run_rows, &r);
 }
+
+motet_status mt_broadcast_copy(mt_op_context *c, const mt_broadcast *plan, motet_tensor *to, const motet_tensor *from)
+{
+    mt_copy box = {.rank = plan->axes};
+    memcpy(box.dims, plan->extent, sizeof plan->extent);
+    memcpy(box.from, plan->step[0], sizeof plan->step[0]);
+    mt_strides(box.rank, box.dims, box.to);
+    return mt_copy_box(c, to, from, &box);
+}

@@ -98,7 +98,7 @@ static void (*const narrowers[MT_TYPES])(void *, const wide_values *, wide,
 
 bool mt_is_number(motet_type type)
 {
-    return (unsigned)type < MT_TYPES && narrowers[type];
+    return MT_PICK(narrowers, type) != NULL;
 }
 
 void mt_convert(void *to, motet_type to_type, const void *from, motet_type from_type, int64_t count)

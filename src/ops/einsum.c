@@ -187,7 +187,7 @@ motet_status mt_op_einsum(mt_op_context *c)
     MT_TRY(mt_need(c, 0, &first));
     if (c->in_count > MAX_OPERANDS)
         return mt_op_fail(c, MOTET_ERROR_LIMIT, "%d operands: at most %d are supported", c->in_count, MAX_OPERANDS);
-    if ((unsigned)first->type >= MT_TYPES || !nests[first->type]) return mt_op_fail_type(c, 0);
+    if (!MT_PICK(nests, first->type)) return mt_op_fail_type(c, 0);
     for (int k = 1; k < c->in_count; k++) MT_TRY(mt_need_same_type(c, 0, k));
     MT_TRY(read_equation(c, &e));
     MT_TRY(find_sizes(c, &e));

@@ -174,7 +174,7 @@ static motet_status pick_loop(mt_op_context *c, const pair_loop *loops, const mo
     MT_TRY(mt_need(c, 0, &in[0]));
     MT_TRY(mt_need(c, 1, &in[1]));
     MT_TRY(mt_need_same_type(c, 0, 1));
-    *out = (unsigned)in[0]->type < MT_TYPES ? loops[in[0]->type] : NULL;
+    *out = MT_PICK(loops, in[0]->type);
     return *out ? MOTET_OK : mt_op_fail_type(c, 0);
 }
 
@@ -265,7 +265,7 @@ motet_status mt_op_pow(mt_op_context *c)
     const motet_tensor *in[2];
     for (int i = 0; i < 2; i++) {
         MT_TRY(mt_need(c, i, &in[i]));
-        if ((unsigned)in[i]->type >= MT_TYPES || !pow_loops[in[i]->type]) return mt_op_fail_type(c, i);
+        if (!MT_PICK(pow_loops, in[i]->type)) return mt_op_fail_type(c, i);
     }
     motet_type out_type = in[0]->type,
                type = !mt_is_float(out_type) && mt_is_float(in[1]->type) ? MOTET_DOUBLE : out_type;
@@ -315,7 +315,7 @@ static motet_status fold(mt_op_context *c, const pair_loop *loops, bool mean)
     const motet_tensor *next;
     MT_TRY(mt_need(c, 0, &next));
     motet_type type = next->type;
-    pair_loop loop = (unsigned)type < MT_TYPES ? loops[type] : NULL;
+    pair_loop loop = MT_PICK(loops, type);
     if (!loop) return mt_op_fail_type(c, 0);
     if (c->in_count == 1) return mt_out_view(c, 0, next, next->rank, next->dims);
     motet_tensor partial = *next;

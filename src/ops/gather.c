@@ -197,7 +197,7 @@ static motet_status read_reduction(mt_op_context *c, motet_type type, reduction 
     if (strcmp(name, "none") == 0) return MOTET_OK;
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (strcmp(name, known[i].name) != 0) continue;
-        *out = (unsigned)type < MT_TYPES ? known[i].table[type] : NULL;
+        *out = MT_PICK(known[i].table, type);
         return *out ? MOTET_OK : mt_op_fail_type(c, 0);
     }
     return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "reduction \"%s\" is not known", name);

@@ -35,11 +35,6 @@ MT_U32(PLAIN_PRODUCT, uint32_t)
 MT_U64(PLAIN_PRODUCT, uint64_t)
 static const plain_product plain_products[MT_TYPES] = {MT_WIDE_FLOATS(MT_ENTRY, product) MT_INTS(MT_ENTRY, product)};
 
-bool mt_matmul_takes(motet_type type)
-{
-    return (unsigned)type < MT_TYPES && plain_products[type];
-}
-
 /* --- stacks --------------------------------------------------------------------------------------------------- */
 
 motet_status mt_matmul_plan(mt_op_context *c, const motet_tensor *a, const motet_tensor *b, mt_matmul *p)
@@ -145,7 +140,7 @@ motet_status mt_op_matmul(mt_op_context *c)
     MT_TRY(mt_need(c, 1, &b));
     MT_TRY(mt_need_same_type(c, 0, 1));
     motet_type type = mt_working_type(a->type);
-    if (!mt_matmul_takes(type)) return mt_op_fail_type(c, 0);
+    if (!MT_PICK(plain_products, type)) return mt_op_fail_type(c, 0);
     mt_matmul plan;
     mt_value_out out;
     const void *x, *y;
@@ -168,11 +163,7 @@ static motet_status spread_bias(mt_op_context *c, const motet_tensor *bias, mote
     if (plan.count != out->count || plan.rank > 2)
         return mt_op_fail(c, MOTET_ERROR_SHAPE, "the bias does not broadcast to the %" PRId64 " x %" PRId64 " result",
                           out->dims[0], out->dims[1]);
-    mt_copy box = {.rank = plan.axes};
-    memcpy(box.dims, plan.extent, sizeof plan.extent);
-    memcpy(box.from, plan.step[0], sizeof plan.step[0]);
-    mt_strides(box.rank, box.dims, box.to);
-    return mt_copy_box(c, out, bias, &box);
+    return mt_broadcast_copy(c, &plan, out, bias);
 }
 
 /* Computes in double for double, in float32 for the other floats, and for integers in double as well: alpha and beta

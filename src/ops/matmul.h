@@ -20,7 +20,4 @@ motet_status mt_matmul_plan(mt_op_context *c, const motet_tensor *a, const motet
 motet_status mt_matmul_run(mt_op_context *c, const mt_matmul *plan, motet_type type, const void *a, const void *b,
                            void *result);
 
-/* True for the types above. */
-bool mt_matmul_takes(motet_type type);
-
 #endif

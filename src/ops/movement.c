@@ -245,11 +245,7 @@ motet_status mt_op_expand(mt_op_context *c)
     MT_TRY(mt_broadcast_plan(c, (const motet_tensor *[]){in, &shape}, 2, &plan));
     motet_tensor *out;
     MT_TRY(mt_out(c, 0, in->type, plan.rank, plan.dims, &out));
-    mt_copy box = {.rank = plan.axes};
-    memcpy(box.dims, plan.extent, sizeof plan.extent);
-    memcpy(box.from, plan.step[0], sizeof plan.step[0]);
-    mt_strides(box.rank, box.dims, box.to);
-    return mt_copy_box(c, out, in, &box);
+    return mt_broadcast_copy(c, &plan, out, in);
 }
 
 /* Every axis becomes two: the repeats, which stand still in the input, and the elements. */

@@ -123,12 +123,8 @@ static motet_status spread(mt_op_context *c, int i, motet_type type, int rank, c
     MT_TRY(mt_scratch_array(c, plan.count, motet_type_size(type), &memory));
     MT_TRY(mt_tensor_wrap(&source, type, in->rank, in->dims, *out));
     MT_TRY(mt_tensor_wrap(&target, type, plan.rank, plan.dims, memory));
-    mt_copy box = {.rank = plan.axes};
-    memcpy(box.dims, plan.extent, sizeof plan.extent);
-    memcpy(box.from, plan.step[0], sizeof plan.step[0]);
-    mt_strides(box.rank, box.dims, box.to);
     *out = memory;
-    return mt_copy_box(c, &target, &source, &box);
+    return mt_broadcast_copy(c, &plan, &target, &source);
 }
 
 /* Outputs 1 and 2 of LayerNormalization: mean and 1 / deviation of every row, float32 unless computed in double. */

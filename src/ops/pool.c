@@ -174,7 +174,7 @@ static motet_status pool(mt_op_context *c, pool_work *work, const pooling *kind,
     mt_value_out out;
     MT_TRY(mt_need(c, 0, &in));
     motet_type type = mt_working_type(in->type);
-    if ((unsigned)type >= MT_TYPES || !kind->loops[type]) return mt_op_fail_type(c, 0);
+    if (!MT_PICK(kind->loops, type)) return mt_op_fail_type(c, 0);
     if (global)
         MT_TRY(global_window(c, in, &window));
     else

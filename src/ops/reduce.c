@@ -198,7 +198,7 @@ static motet_status reduce(mt_op_context *c, const reduce_loop *loops)
     unsigned set;
     bool given;
     MT_TRY(mt_need(c, 0, &in));
-    reduce_work work = {.loop = (unsigned)in->type < MT_TYPES ? loops[in->type] : NULL};
+    reduce_work work = {.loop = MT_PICK(loops, in->type)};
     if (!work.loop) return mt_op_fail_type(c, 0);
     MT_TRY(mt_axes_given(c, 1, in->rank, &set, &given));
     if (!given && !mt_attr_int(c, "noop_with_empty_axes", 0)) set = (1u << in->rank) - 1;
@@ -259,7 +259,7 @@ static motet_status arg(mt_op_context *c, const arg_loop *loops)
     motet_tensor *out;
     int axis = 0;
     MT_TRY(mt_need(c, 0, &in));
-    arg_loop loop = (unsigned)in->type < MT_TYPES ? loops[in->type] : NULL;
+    arg_loop loop = MT_PICK(loops, in->type);
     if (!loop) return mt_op_fail_type(c, 0);
     MT_TRY(mt_axis(c, mt_attr_int(c, "axis", 0), in->rank, &axis));
     bool last = mt_attr_int(c, "select_last_index", 0) != 0;
@@ -308,7 +308,7 @@ motet_status mt_op_cum_sum(mt_op_context *c)
     int count, axis = 0;
     MT_TRY(mt_need(c, 0, &in));
     MT_TRY(mt_in_ints(c, 1, &given, 1, &count));
-    cum_loop loop = (unsigned)in->type < MT_TYPES ? cum_loops[in->type] : NULL;
+    cum_loop loop = MT_PICK(cum_loops, in->type);
     if (!loop) return mt_op_fail_type(c, 0);
     if (count != 1) return mt_op_fail(c, MOTET_ERROR_SHAPE, "axis must be one number");
     MT_TRY(mt_axis(c, given, in->rank, &axis));

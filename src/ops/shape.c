@@ -269,7 +269,7 @@ motet_status mt_op_range(mt_op_context *c)
         MT_TRY(mt_need_same_type(c, 0, i));
         if (in[i]->count != 1) return mt_op_fail(c, MOTET_ERROR_SHAPE, "input %d must hold one element", i);
     }
-    if ((unsigned)in[0]->type >= MT_TYPES || !fill_range[in[0]->type]) return mt_op_fail_type(c, 0);
+    if (!MT_PICK(fill_range, in[0]->type)) return mt_op_fail_type(c, 0);
     int64_t length;
     MT_TRY(range_length(c, in, &length));
     motet_tensor *out;

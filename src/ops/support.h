@@ -138,6 +138,9 @@ typedef void (*mt_row_function)(void *context, int64_t at, const int64_t *from, 
 
 void mt_broadcast_rows(mt_pool *pool, const mt_broadcast *plan, mt_row_function run, void *context);
 
+/* Copies `from`, the plan's first operand, stretched over `to`. */
+motet_status mt_broadcast_copy(mt_op_context *c, const mt_broadcast *plan, motet_tensor *to, const motet_tensor *from);
+
 /* --- long flat loops ----------------------------------------------------------------------------------------- */
 
 /* Calls run(context, begin, end) for ranges of `grain` that together cover 0 .. count-1, spread over the pool. */

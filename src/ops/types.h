@@ -39,6 +39,9 @@ enum { MT_TYPES = MOTET_BFLOAT16 + 1 };
 #define MT_INTS(X, ...)        MT_SIGNED(X, __VA_ARGS__) MT_UNSIGNED(X, __VA_ARGS__)
 #define MT_NUMBERS(X, ...)     MT_FLOATS(X, __VA_ARGS__) MT_INTS(X, __VA_ARGS__)
 
+/* The entry for a type, or NULL. */
+#define MT_PICK(table, type) ((unsigned)(type) < MT_TYPES ? (table)[type] : NULL)
+
 #define MT_ENTRY(TYPE, tag, S, T, LOAD, STORE, SIMD, name) [MOTET_##TYPE] = name##_##tag,
 
 #endif

@@ -185,7 +185,7 @@ static motet_status unary(mt_op_context *c, const unary_loop *loops, bool test, 
     const motet_tensor *in;
     motet_tensor *out;
     MT_TRY(mt_need(c, 0, &in));
-    unary_loop loop = (unsigned)in->type < MT_TYPES ? loops[in->type] : NULL;
+    unary_loop loop = MT_PICK(loops, in->type);
     if (!loop) return mt_op_fail_type(c, 0);
     MT_TRY(mt_out(c, 0, test ? MOTET_BOOL : in->type, in->rank, in->dims, &out));
     unary_work work = {loop, in, out, a, b};
@@ -314,7 +314,7 @@ motet_status mt_op_clip(mt_op_context *c)
 {
     const motet_tensor *in;
     MT_TRY(mt_need(c, 0, &in));
-    clip_work work = {.in = in, .loop = (unsigned)in->type < MT_TYPES ? clip_loops[in->type] : NULL};
+    clip_work work = {.in = in, .loop = MT_PICK(clip_loops, in->type)};
     if (!work.loop) return mt_op_fail_type(c, 0);
     double least, most;
     if (c->version < 11) {
