@@ -36,7 +36,7 @@ step() {
 }
 
 step streams "within .* of|^ERROR|skipped:" "$build/tests/test_streams"
-step score .venv/bin/python tests/conformance/score/oracle.py check "$build/motet"
+step score "pairs" .venv/bin/python tests/conformance/score/oracle.py check "$build/motet"
 step zoo "^(ok|FAIL) " "$build/tests/conformance" zoo=out/zoo
 if [ -d "$backend" ]; then
     step backend "^LOST |lost, " "$build/tests/conformance" --passing tests/conformance/passing.txt "onnx-1.12=$backend"
