@@ -7,6 +7,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/graph.h"
 #include "ops/support.h"
 
 /* n elements of out from a and b, which move by steps of 0 or 1, at least one of them by 1. */
@@ -168,24 +169,44 @@ static void run_pair(mt_op_context *c, const mt_broadcast *plan, pair_loop loop,
     mt_broadcast_rows(c->pool, plan, pair_row, &work);
 }
 
-/* The loop for input 0's type, which input 1 must share. */
-static motet_status pick_loop(mt_op_context *c, const pair_loop *loops, const motet_tensor **in, pair_loop *out)
+/* Up to opset 6 the second operand's axes stand at "axis" of the first one's, where the attribute "broadcast" is set;
+ * a PRelu slope along axis 1. `aligned` becomes the operand with the axes it lacks behind. */
+static motet_status align_operand(mt_op_context *c, const motet_tensor **in, motet_tensor *aligned)
 {
+    bool is_prelu = in[1]->rank == 1 && in[0]->rank > 2 && strcmp(c->node->type, "PRelu") == 0;
+    int rank = in[0]->rank, axis = rank - in[1]->rank;
+    if (!is_prelu && (!mt_attr_int(c, "broadcast", 0) || !mt_has_attr(c, "axis"))) return MOTET_OK;
+    MT_TRY(mt_axis(c, mt_attr_int(c, "axis", 1), rank, &axis));
+    if (axis + in[1]->rank > rank) return mt_op_fail(c, MOTET_ERROR_SHAPE, "the second operand has too many axes");
+    *aligned = *in[1];
+    aligned->rank = rank - axis;
+    for (int i = in[1]->rank; i < aligned->rank; i++) aligned->dims[i] = 1;
+    in[1] = aligned;
+    return MOTET_OK;
+}
+
+/* The two operands, of one type, the loop for it, and how they stretch. */
+static motet_status prepare_pair(mt_op_context *c, const pair_loop *loops, const motet_tensor **in, pair_loop *loop,
+                                 mt_broadcast *plan)
+{
+    motet_tensor aligned;
     MT_TRY(mt_need(c, 0, &in[0]));
     MT_TRY(mt_need(c, 1, &in[1]));
     MT_TRY(mt_need_same_type(c, 0, 1));
-    *out = MT_PICK(loops, in[0]->type);
-    return *out ? MOTET_OK : mt_op_fail_type(c, 0);
+    *loop = MT_PICK(loops, in[0]->type);
+    if (!*loop) return mt_op_fail_type(c, 0);
+    const motet_tensor *operands[2] = {in[0], in[1]};
+    if (c->version < 7) MT_TRY(align_operand(c, operands, &aligned));
+    return mt_broadcast_plan(c, operands, 2, plan);
 }
 
 static motet_status pairwise(mt_op_context *c, const pair_loop *loops, bool predicate)
 {
     const motet_tensor *in[2];
     pair_loop loop;
-    MT_TRY(pick_loop(c, loops, in, &loop));
     mt_broadcast plan;
-    MT_TRY(mt_broadcast_plan(c, in, 2, &plan));
     motet_tensor *out;
+    MT_TRY(prepare_pair(c, loops, in, &loop, &plan));
     MT_TRY(mt_out(c, 0, predicate ? MOTET_BOOL : in[0]->type, plan.rank, plan.dims, &out));
     run_pair(c, &plan, loop, out->data, out->type, in[0]->data, in[1]->data, in[0]->type);
     return MOTET_OK;
