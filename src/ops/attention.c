@@ -122,6 +122,10 @@ static motet_status read_mask(mt_op_context *c, attention *a)
             return mt_op_fail(c, MOTET_ERROR_SHAPE, "input 6 has %" PRId64 " values for %" PRId64 " batch items",
                               valid->count, a->q.batch);
         a->valid = valid->data;
+        for (int64_t b = 0; b < a->q.batch; b++)
+            if (a->valid[b] < 0 || a->valid[b] > a->k.length)
+                return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " of %" PRId64 " keys are to count", a->valid[b],
+                                  a->k.length);
     }
     if (!mask) return MOTET_OK;
     if (mask->rank < 1 || mask->rank > 4) return mt_op_fail(c, MOTET_ERROR_SHAPE, "a mask of %d axes", mask->rank);
@@ -152,7 +156,7 @@ static void visible(const attention *a, int64_t b, int64_t i, int64_t *low, int6
     *low = a->left >= 0 ? mt_max(0, place - a->left) : 0;
     *high = a->k.length;
     if (a->causal) *high = mt_min(*high, place + 1);
-    if (a->right >= 0) *high = mt_min(*high, place + mt_min(a->right, a->k.length) + 1);
+    if (a->right >= 0) *high = mt_min(*high, place + a->right + 1);
     if (a->valid) *high = mt_min(*high, a->valid[b]);
     *high = mt_max(*high, 0);
     *low = mt_min(*low, *high);
@@ -248,8 +252,8 @@ static void read_attributes(mt_op_context *c, attention *a)
     a->scale = mt_has_attr(c, "scale") ? mt_attr_float(c, "scale", 1) : 1 / sqrtf((float)a->q.size);
     a->cap = mt_attr_float(c, "softcap", 0);
     a->causal = mt_attr_int(c, "is_causal", 0) != 0;
-    a->left = mt_attr_int(c, "left_window_size", -1);
-    a->right = mt_attr_int(c, "right_window_size", -1);
+    a->left = mt_min(mt_attr_int(c, "left_window_size", -1), INT64_MAX / 4); /* added to positions */
+    a->right = mt_min(mt_attr_int(c, "right_window_size", -1), INT64_MAX / 4);
     a->scores_after = (int)mt_attr_int(c, "qk_matmul_output_mode", AFTER_PRODUCT);
 }
 

@@ -237,8 +237,8 @@ motet_status mt_op_expand(mt_op_context *c)
 {
     const motet_tensor *in;
     int64_t wanted[MOTET_MAX_RANK];
-    motet_tensor shape = {0};
     MT_TRY(mt_need(c, 0, &in));
+    motet_tensor shape = {.type = in->type};
     MT_TRY(mt_in_ints(c, 1, wanted, MOTET_MAX_RANK, &shape.rank));
     memcpy(shape.dims, wanted, sizeof wanted);
     mt_broadcast plan;

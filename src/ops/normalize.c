@@ -112,7 +112,7 @@ static motet_status spread(mt_op_context *c, int i, motet_type type, int rank, c
     const motet_tensor *in = mt_in(c, i);
     MT_TRY(mt_values(c, in, type, out));
     if (!in) return MOTET_OK;
-    motet_tensor shape = {.rank = rank}, source, target;
+    motet_tensor shape = {.type = in->type, .rank = rank}, source, target;
     memcpy(shape.dims, dims, (size_t)rank * sizeof *dims);
     mt_broadcast plan;
     MT_TRY(mt_broadcast_plan(c, (const motet_tensor *[]){in, &shape}, 2, &plan));
