@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/number.h"
+
 enum { MESSAGE_BYTES = 2048 };
 
 static _Thread_local char message[MESSAGE_BYTES];
@@ -42,7 +44,7 @@ motet_status mt_fail(motet_status status, const char *format, ...)
     char text[MESSAGE_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    mt_print(text, sizeof text, format, arguments);
     va_end(arguments);
     memcpy(message, text, sizeof text);
     return status;
@@ -53,7 +55,7 @@ motet_status mt_fail_in(motet_status status, const char *format, ...)
     char text[MESSAGE_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(text, sizeof text, format, arguments);
+    int length = mt_print(text, sizeof text, format, arguments);
     va_end(arguments);
     size_t used = length < 0 ? 0 : (size_t)length;
     if (used < sizeof text) snprintf(text + used, sizeof text - used, ": %s", message);

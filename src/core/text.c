@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/number.h"
 
 static bool make_room(mt_text *text, size_t more)
 {
@@ -41,14 +42,14 @@ void mt_text_add(mt_text *text, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    int length = mt_print(NULL, 0, format, arguments);
     va_end(arguments);
     if (length < 0 || !make_room(text, (size_t)length)) {
         text->failed = true;
         return;
     }
     va_start(arguments, format);
-    vsnprintf(text->bytes + text->length, (size_t)length + 1, format, arguments);
+    mt_print(text->bytes + text->length, (size_t)length + 1, format, arguments);
     va_end(arguments);
     text->length += (size_t)length;
 }

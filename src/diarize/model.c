@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/memory.h"
+#include "core/number.h"
 #include "core/tensor.h"
 #include "core/text.h"
 
@@ -65,7 +66,7 @@ static motet_status find_number(const mt_model *m, const char *key, double low, 
                        key);
     } else {
         char *end;
-        *out = strtod(text, &end);
+        *out = mt_parse_number(text, &end);
         if (end == text || *end) return mt_fail(MOTET_ERROR_FORMAT, "%s is \"%s\": expected a number", key, text);
     }
     if (!(*out >= low && *out <= high))

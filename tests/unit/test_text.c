@@ -1,4 +1,5 @@
 /* core: growing text and JSON, the latency account, files that are whole or not there. */
+#include <locale.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <cmocka.h>
 
 #include "core/memory.h"
+#include "core/number.h"
 #include "core/text.h"
 #include "motet/file.h"
 #include "motet/latency.h"
@@ -46,6 +48,27 @@ static void json_is_well_formed(void **state)
                               "  \"empty\": []\n"
                               "}\n");
     assert_int_equal(length, strlen(text));
+    motet_string_free(text);
+}
+
+static void numbers_have_a_point_in_every_locale(void **state)
+{
+    (void)state;
+    static const char *const commas[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "de_DE.utf8"};
+    const char *found = NULL;
+    for (size_t i = 0; i < sizeof commas / sizeof *commas && !found; i++) found = setlocale(LC_ALL, commas[i]);
+    if (!found) {
+        print_message("no locale with decimal commas is installed\n");
+        skip();
+    }
+    mt_json json = {0};
+    char *text, *end;
+    mt_json_number(&json, NULL, 1.5, 2);
+    assert_int_equal(mt_text_take(&json.text, &text, NULL), MOTET_OK);
+    double value = mt_parse_number("2.5", &end);
+    setlocale(LC_ALL, "C");
+    assert_string_equal(text, "1.50");
+    assert_true(value == 2.5 && *end == '\0');
     motet_string_free(text);
 }
 
@@ -136,6 +159,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_is_well_formed),
+        cmocka_unit_test(numbers_have_a_point_in_every_locale),
         cmocka_unit_test(text_survives_every_failing_allocation),
         cmocka_unit_test(percentiles_are_nearest_rank),
         cmocka_unit_test(files_are_whole_or_not_there),
