@@ -1,5 +1,5 @@
 /* Operators that put elements elsewhere: Transpose, Slice, Concat, Split, Expand, Tile, DepthToSpace, SpaceToDepth, all
- * of them strided boxes for mt_copy_box; and Trilu. */
+ * of them strided boxes for mt_copy_box; and Trilu and ReverseSequence. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -365,6 +365,38 @@ motet_status mt_op_trilu(mt_op_context *c)
         int64_t edge = clamp(row % height + k + !upper, 0, width), begin = upper ? edge : 0, end = upper ? width : edge;
         memset(mt_at(out, row * width), 0, (size_t)width * motet_type_size(in->type));
         MT_TRY(mt_copy_row(out, row * width + begin, in, row * width + begin, end - begin));
+    }
+    return MOTET_OK;
+}
+
+/* --- ReverseSequence ------------------------------------------------------------------------------------------ */
+
+/* The first sequence_lens[b] steps of every batch item b run backwards; batch and time are the first two axes. */
+motet_status mt_op_reverse_sequence(mt_op_context *c)
+{
+    const motet_tensor *in, *lengths;
+    motet_tensor *out;
+    MT_TRY(mt_need(c, 0, &in));
+    MT_TRY(mt_need(c, 1, &lengths));
+    int64_t batch_axis = mt_attr_int(c, "batch_axis", 1), time_axis = mt_attr_int(c, "time_axis", 0);
+    if (in->rank < 2 || batch_axis < 0 || batch_axis > 1 || time_axis != 1 - batch_axis)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "batch axis %" PRId64 " and time axis %" PRId64 " of %d axes",
+                          batch_axis, time_axis, in->rank);
+    if (lengths->type != MOTET_INT64) return mt_op_fail_type(c, 1);
+    int64_t batch = in->dims[batch_axis], steps = in->dims[time_axis], width = mt_span(in->dims, 2, in->rank);
+    if (lengths->count != batch)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " lengths for %" PRId64 " sequences", lengths->count, batch);
+    MT_TRY(mt_out(c, 0, in->type, in->rank, in->dims, &out));
+    for (int64_t b = 0; b < batch; b++) {
+        int64_t length = ((const int64_t *)lengths->data)[b];
+        if (length < 0 || length > steps)
+            return mt_op_fail(c, MOTET_ERROR_SHAPE, "a sequence of %" PRId64 " in %" PRId64 " steps", length, steps);
+        for (int64_t t = 0; t < steps; t++) {
+            int64_t from = t < length ? length - 1 - t : t;
+            int64_t to_row = batch_axis ? t * batch + b : b * steps + t;
+            int64_t from_row = batch_axis ? from * batch + b : b * steps + from;
+            MT_TRY(mt_copy_row(out, to_row * width, in, from_row * width, width));
+        }
     }
     return MOTET_OK;
 }

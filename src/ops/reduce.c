@@ -1,4 +1,4 @@
-/* Reductions along axes (ReduceSum and its family), ArgMax, ArgMin and CumSum.
+/* Reductions along axes (ReduceSum and its family), ArgMax, ArgMin, CumSum and CumProd.
  *
  * The input is seen as [outer, length, inner] with `length` the elements that fall together; where the reduced axes are
  * not neighbours, a copy brings them to the end first. One loop then serves rows and columns alike: it carries LANES
@@ -281,26 +281,29 @@ motet_status mt_op_arg_min(mt_op_context *c)
     return arg(c, arg_min_loops);
 }
 
-/* --- CumSum --------------------------------------------------------------------------------------------------- */
+/* --- CumSum and CumProd --------------------------------------------------------------------------------------- */
 
 typedef void (*cum_loop)(void *out, const void *in, int64_t n, int64_t step, bool exclusive);
 
 /* A negative step runs from the end. */
-#define CUM_LOOP(TYPE, tag, S, T, LOAD, STORE, SIMD, A)                                                                \
-    static void cum_sum_##tag(void *out, const void *in, int64_t n, int64_t step, bool exclusive)                      \
+#define CUM_LOOP(TYPE, tag, S, T, LOAD, STORE, SIMD, name, A, START, JOIN)                                             \
+    static void name##_##tag(void *out, const void *in, int64_t n, int64_t step, bool exclusive)                       \
     {                                                                                                                  \
-        A sum = 0;                                                                                                     \
+        A(T) total = START(T);                                                                                         \
         for (int64_t i = 0; i < n; i++) {                                                                              \
-            A before = sum;                                                                                            \
-            sum += (A)LOAD(((const S *)in)[i * step]);                                                                 \
-            ((S *)out)[i * step] = STORE((T)(exclusive ? before : sum));                                               \
+            A(T) before = total;                                                                                       \
+            total = JOIN(total, (A(T))LOAD(((const S *)in)[i * step]));                                                \
+            ((S *)out)[i * step] = STORE((T)(exclusive ? before : total));                                             \
         }                                                                                                              \
     }
-MT_FLOATS(CUM_LOOP, double)
-MT_INTS(CUM_LOOP, uint64_t)
-static const cum_loop cum_loops[MT_TYPES] = {MT_NUMBERS(MT_ENTRY, cum_sum)};
+#define CUMULATION(name, START, JOIN)                                                                                  \
+    MT_FLOATS(CUM_LOOP, name, WIDE, START, JOIN)                                                                       \
+    MT_INTS(CUM_LOOP, name, MODULAR, START, JOIN)                                                                      \
+    static const cum_loop name##_loops[MT_TYPES] = {MT_NUMBERS(MT_ENTRY, name)};
+CUMULATION(cum_sum, ZERO, ADD)
+CUMULATION(cum_prod, ONE, TIMES)
 
-motet_status mt_op_cum_sum(mt_op_context *c)
+static motet_status cumulate(mt_op_context *c, const cum_loop *loops)
 {
     const motet_tensor *in;
     motet_tensor *out;
@@ -308,7 +311,7 @@ motet_status mt_op_cum_sum(mt_op_context *c)
     int count, axis = 0;
     MT_TRY(mt_need(c, 0, &in));
     MT_TRY(mt_in_ints(c, 1, &given, 1, &count));
-    cum_loop loop = MT_PICK(cum_loops, in->type);
+    cum_loop loop = MT_PICK(loops, in->type);
     if (!loop) return mt_op_fail_type(c, 0);
     if (count != 1) return mt_op_fail(c, MOTET_ERROR_SHAPE, "axis must be one number");
     MT_TRY(mt_axis(c, given, in->rank, &axis));
@@ -320,4 +323,13 @@ motet_status mt_op_cum_sum(mt_op_context *c)
         loop(mt_at(out, start), mt_at(in, start), length, reverse ? -inner : inner, exclusive);
     }
     return MOTET_OK;
+}
+
+motet_status mt_op_cum_sum(mt_op_context *c)
+{
+    return cumulate(c, cum_sum_loops);
+}
+motet_status mt_op_cum_prod(mt_op_context *c)
+{
+    return cumulate(c, cum_prod_loops);
 }
