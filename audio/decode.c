@@ -14,6 +14,7 @@
 #include "audio/container.h"
 #include "audio/source.h"
 #include "core/memory.h"
+#include "core/number.h"
 #include "core/status.h"
 
 enum {
@@ -283,7 +284,7 @@ static motet_status judge_end(const motet_audio *audio)
     int error = mt_source_error(audio->view.source);
     if (error) return mt_fail(mt_source_status(error), "%s: %s after %.2f s", name, strerror(error), seconds);
     char whole[32] = "";
-    if (audio->expected >= 0) snprintf(whole, sizeof whole, " of %.2f s", (double)audio->expected / rate);
+    if (audio->expected >= 0) mt_format(whole, sizeof whole, " of %.2f s", (double)audio->expected / rate);
     if (audio->complaint[0] || audio->delivered < audio->expected) {
         return mt_fail(MOTET_ERROR_FORMAT, "%s: damaged or truncated after %.2f s%s%s", name, seconds, whole,
                        audio->complaint);

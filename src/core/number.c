@@ -33,3 +33,12 @@ int mt_print(char *text, size_t size, const char *format, va_list arguments)
     leave_c(c, before);
     return length;
 }
+
+int mt_format(char *text, size_t size, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length = mt_print(text, size, format, arguments);
+    va_end(arguments);
+    return length;
+}

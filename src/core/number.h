@@ -6,8 +6,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-/* strtod and vsnprintf in the locale "C". */
+/* strtod, snprintf and vsnprintf in the locale "C". */
 double mt_parse_number(const char *text, char **end);
 int mt_print(char *text, size_t size, const char *format, va_list arguments) __attribute__((format(printf, 3, 0)));
+int mt_format(char *text, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -21,6 +21,7 @@ static motet_status make_room(mt_windows *w, size_t count)
 
 motet_status mt_windows_push(mt_windows *w, const float *rows, size_t count)
 {
+    if (count == 0) return MOTET_OK;
     MT_TRY(make_room(w, count));
     memcpy(w->rows + w->held * (size_t)w->width, rows, count * (size_t)w->width * sizeof(float));
     w->held += count;

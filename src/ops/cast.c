@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/number.h"
 #include "ops/support.h"
 
 enum { NUMBER_TEXT = 40 };
@@ -18,8 +19,8 @@ static int write_float(char *text, double value, bool is_double)
     if (isinf(value)) return snprintf(text, NUMBER_TEXT, value < 0 ? "-INF" : "INF");
     int length = 0, digits = is_double ? 17 : 9;
     for (int precision = 1; precision <= digits; precision++) {
-        length = snprintf(text, NUMBER_TEXT, "%.*g", precision, value);
-        double back = strtod(text, NULL);
+        length = mt_format(text, NUMBER_TEXT, "%.*g", precision, value);
+        double back = mt_parse_number(text, NULL);
         if (is_double ? back == value : (float)back == (float)value) break;
     }
     return length;
@@ -66,7 +67,7 @@ static bool read_number(const char *text, motet_tensor *to, int64_t i)
             return true;
         }
     }
-    double value = strtod(text, &end);
+    double value = mt_parse_number(text, &end);
     if (end == text || *end != '\0') return false;
     mt_convert(mt_at(to, i), to->type, &value, MOTET_DOUBLE, 1);
     return true;
