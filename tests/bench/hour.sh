@@ -14,7 +14,7 @@ fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 round=$("$build/tests/join_audio" "$work/hour.flac" "$seconds" "$data"/*.flac)
-/usr/bin/env time -f '%e %M' -o "$work/time" "$build/motet" diarize --quiet --latency-report "$work/l.json" "$@" "$work/hour.flac" >"$work/hour.rttm"
+"$build/tests/measure" "$work/time" "$build/motet" diarize --quiet --latency-report "$work/l.json" "$@" "$work/hour.flac" >"$work/hour.rttm"
 read -r elapsed kilobytes <"$work/time"
 awk -v e="$elapsed" -v k="$kilobytes" -v s="$seconds" 'BEGIN {
     printf "%-44s %8.0f\n%-44s %8.1f\n%-44s %8.4f   (bar 0.02)\n%-44s %8.0f   (bar 250)\n",
