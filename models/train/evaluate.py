@@ -9,8 +9,8 @@
     windows        held-out simulated windows: powerset accuracy, local error rate (missed + false alarm + confusion over
                    speech, slots matched in each window), speech F1.
     conversations  40 held-out simulated minutes through diarizer.py, for a range of thresholds; the best is what belongs
-                   into motet.threshold. Then $MOTET_DATA/conversations, real ones, scored with that choice and with the
-                   right number of speakers given.
+                   into motet.threshold. Then real ones, $MOTET_DATA/conversations, and the synthetic one of samples/,
+                   scored with that choice and with the right number of speakers given.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import soundfile
 from scipy.optimize import linear_sum_assignment
 
 import diarizer
-from corpus import DATA, RATE, STEP, Corpus
+from corpus import DATA, RATE, STEP, TREE, Corpus
 from network import MEMBER
 from simulate import FRAMES, IGNORE, WINDOW, Simulator
 
@@ -155,9 +155,10 @@ def read_rttm(path, frames):
     return np.stack(list(rows.values()))
 
 
-def development(model, threshold):
+def recordings(model, folder, name, threshold):
+    """Scores every FLAC of a folder against the RTTM beside it."""
     automatic, told, truth, speech = [], [], [], np.zeros(3)
-    for path in sorted((DATA / "conversations").glob("*.flac")):
+    for path in sorted(folder.glob("*.flac")):
         samples, rate = soundfile.read(path, dtype="int16")
         assert rate == RATE
         frames = len(samples) // STEP
@@ -169,19 +170,20 @@ def development(model, threshold):
             results.append((diarizer.errors(reference, hypothesis), len(hypothesis)))
         r, h = reference.any(0), hypothesis.any(0)
         speech += np.count_nonzero(r & h), np.count_nonzero(r), np.count_nonzero(h)
-        report(f"development   {path.stem:16s}", automatic[-1:], truth[-1:])
-    report(f"development   all, threshold {threshold:.2f}", automatic, truth)
-    report("development   all, number given  ", told, truth)
-    print(f"development   speech F1 {2 * speech[0] / (speech[1] + speech[2]):.3f}")
+        report(f"{name:13s} {path.stem:16s}", automatic[-1:], truth[-1:])
+    report(f"{name:13s} all, threshold {threshold:.2f}", automatic, truth)
+    report(f"{name:13s} all, number given  ", told, truth)
+    print(f"{name:13s} speech F1 {2 * speech[0] / (speech[1] + speech[2]):.3f}")
 
 
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("model")
-    arguments.add_argument("--threshold", type=float, help="for the development set, in place of the best simulated one")
+    arguments.add_argument("--threshold", type=float, help="for real recordings, in place of the best simulated one")
     given = arguments.parse_args()
     network, voices = diarizer.Model(given.model), Corpus()
     verification(network, voices)
     windows(network, voices)
     chosen = conversations(network, voices)
-    development(network, given.threshold or chosen)
+    recordings(network, DATA / "conversations", "development", given.threshold or chosen)
+    recordings(network, TREE / "samples", "sample", given.threshold or chosen)

@@ -11,7 +11,7 @@ Window borders fall anywhere in a turn, since excerpts start anywhere.
 
 Turns are filled with speech of random speakers (mostly of one corpus, so that the microphone does not give the speaker
 away), each speaker heard through a seat of one small room and a tone control of its own, at its own loudness. Then noise
-(recorded, coloured, babble), and sometimes a telephone band, 8-bit mu-law, clipping, an offset, or a gate that leaves
+(recorded, coloured, babble, knocks and whistles), and sometimes a telephone band, 8-bit mu-law, clipping, an offset, or a gate that leaves
 digital silence where nobody speaks. Last a gain, and rounding to 16 bits.
 
 Labels are the source's speech labels, every 10 ms: the room's echo after a word is not speech, nor is a speaker's pause.
@@ -85,7 +85,7 @@ class Simulator:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def read_noises(self, rng, heldout):
-        """Three lists of signals, each at least as long as a scene, at unit loudness."""
+        """Four lists of signals, each at least as long as a scene, at unit loudness."""
         recorded = []
         for path in sorted((DATA / "noise").glob("*.flac")):
             if (path.stem in NOISES_HELD_OUT) == heldout:
@@ -103,8 +103,27 @@ class Simulator:
             self.rng = rng
             voices = [self.speech(int(s), self.length // STEP)[0] for s in rng.choice(self.real, rng.integers(4, 9))]
             babble.append(sum(voices))
+        events = [self.events(rng) for _ in range(24)]
         return [[(n / np.sqrt(np.square(n).mean())).astype(np.float32) for n in group]
-                for group in (recorded, coloured, babble)]
+                for group in (recorded, coloured, babble, events)]
+
+    def events(self, rng):
+        """Sudden sounds that are not speech, over a hiss: knocks, rustling and whistles of 10 ms to 1 s."""
+        signal = rng.normal(0, 0.002, self.length)
+        for _ in range(rng.integers(self.length // 16000, self.length // 4000)):
+            count = int(RATE * np.exp(rng.uniform(np.log(0.01), np.log(1.0))))
+            time = np.arange(count) / count
+            if rng.random() < 0.25:
+                pitch = np.exp(rng.uniform(np.log(150), np.log(4000))) * (1 + rng.uniform(-0.3, 0.3) * time)
+                sound = sum(rng.random() * np.sin(h * 2 * np.pi * np.cumsum(pitch) / RATE) for h in (1, 2, 3))
+            else:
+                centre, width = np.exp(rng.uniform(np.log(80), np.log(6000))), rng.uniform(0.2, 2)
+                octaves = np.log2(np.maximum(np.fft.rfftfreq(count, 1 / RATE), 20) / centre)
+                sound = np.fft.irfft(np.fft.rfft(rng.normal(0, 1, count)) * np.exp(-(octaves / width) ** 2), count)
+            sound *= np.exp(-time * rng.uniform(0, 8)) * np.minimum(1, time * rng.uniform(5, 200))
+            start = rng.integers(self.length - count)
+            signal[start:start + count] += sound / (np.sqrt(np.square(sound).mean()) + 1e-9) * 10 ** rng.normal(-1, 0.4)
+        return signal
 
     def speech(self, speaker, frames):
         """`frames` x 10 ms of one speaker, from where a word begins, at unit loudness, and its labels."""
@@ -223,7 +242,7 @@ class Simulator:
         rng = self.rng
         chance = rng.random()
         if chance < 0.75 or not labels.any():
-            group = self.noises[0 if chance < 0.35 else 1 if chance < 0.6 else 2]
+            group = self.noises[0 if chance < 0.25 else 1 if chance < 0.4 else 2 if chance < 0.5 else 3]
             noise = group[rng.integers(len(group))]
             start = rng.integers(len(noise) - self.length + 1)
             mixture = mixture + noise[start:start + self.length] * 10 ** (-rng.uniform(4, 35) / 20)
