@@ -71,7 +71,8 @@ static motet_status choose_hop(const motet_diarize_options *o, const mt_model_de
     double window = (double)d->window / d->sample_rate;
     if (!(o->hop >= 0.1 && o->hop <= window))
         return mt_fail(MOTET_ERROR_ARGUMENT, "hop %g s: expected 0.1 s to the window's %g s", o->hop, window);
-    *samples = (int)lround(o->hop * d->sample_rate / d->frame_step) * d->frame_step;
+    int frames = (int)lround(o->hop * d->sample_rate / d->frame_step);
+    *samples = (frames > 0 ? frames : 1) * d->frame_step; /* a frame may be longer than the hop that was asked for */
     return MOTET_OK;
 }
 

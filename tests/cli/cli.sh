@@ -88,6 +88,8 @@ run 0 "" diarize --quiet --exclusive --speakers 2 --format json speech.wav
 check "JSON names the model" grep -q '"name": "motet-cnn"' stdout
 run 0 "" diarize --quiet --model "$models/nobody.onnx" speech.wav
 check "nobody speaks" test ! -s stdout
+run 0 "" diarize --quiet --model "$models/one_frame.onnx" speech.wav
+check "everybody always speaks" test "$(grep -c ' 0.000 12.000 ' stdout)" = 2
 
 # --- pipes ---
 cases=$((cases + 1))

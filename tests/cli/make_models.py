@@ -45,3 +45,7 @@ write("wrong_at_run", [helper.make_node("Identity", ["v"], ["activity"]), helper
       DIARIZER, zeros)
 # Nobody ever speaks.
 write("nobody", answer, [value("waveform", [1, 48000])], [activity, voices], DIARIZER, zeros)
+# One frame as long as the window: no hop is shorter.
+write("one_frame", [helper.make_node("Identity", ["a"], ["activity"]), answer[1]], [value("waveform", [1, 48000])],
+      [value("activity", [1, 1, 2]), voices], DIARIZER | {"motet.frame_step": "48000"},
+      [("a", np.ones((1, 1, 2), np.float32)), ("v", np.eye(4, dtype=np.float32)[None, :2])])
