@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "diarize/agglomerate.h"
+
 /* Below this two voices are not taken for one: a network that gives one person two slots in turn agrees with neither.
  */
 static const float LEAST_AGREEMENT = 0.5f;
@@ -30,17 +32,24 @@ static void add_vector(const mt_record *record, size_t voice, float weight, floa
     for (int d = 0; d < record->dims; d++) sum[d] += weight * vector[d];
 }
 
-/* Adds the voices of window w that agree with `voice`; false when the windows do not overlap. */
+/* Adds the voice of window w that agrees with `voice` best, of equal ones the more similar; false when the windows do not
+ * overlap. One at most: two people who talk through each other agree with each other too. */
 static bool add_window(const mt_record *record, size_t voice, size_t w, float *sum)
 {
     int64_t mine = record->windows[record->voices[voice].window].start, other = record->windows[w].start;
     if (other - mine >= record->frames || mine - other >= record->frames) return false;
-    size_t first, end;
+    size_t first, end, best = 0;
+    float best_value = 0, best_agreement = 0;
     mt_record_voices_of(record, w, &first, &end);
     for (size_t v = first; v < end; v++) {
         float agreed = agreement(record, voice, mine, v, other);
-        if (agreed >= LEAST_AGREEMENT) add_vector(record, v, agreed * record->voices[v].alone, sum);
+        float alike = mt_dot(mt_record_vector(record, voice), mt_record_vector(record, v), record->dims);
+        if (agreed < LEAST_AGREEMENT || agreed * (1 + alike) <= best_value) continue;
+        best_value = agreed * (1 + alike);
+        best_agreement = agreed;
+        best = v;
     }
+    if (best_value > 0) add_vector(record, best, best_agreement * record->voices[best].alone, sum);
     return true;
 }
 
