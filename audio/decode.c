@@ -118,6 +118,13 @@ static void bypass_header(motet_audio *audio, const mt_container *container, SF_
     format->channels = container->channels;
 }
 
+/* ISO 14496-12: the first box of such a file is "ftyp". */
+static bool is_mp4(motet_audio *audio)
+{
+    char first[8];
+    return mt_source_read(audio->view.source, 0, first, sizeof first) == sizeof first && !memcmp(first + 4, "ftyp", 4);
+}
+
 static motet_status start_decoder(motet_audio *audio, SF_INFO *format)
 {
     const char *name = mt_source_name(audio->view.source);
@@ -126,7 +133,8 @@ static motet_status start_decoder(motet_audio *audio, SF_INFO *format)
     int error = mt_source_error(audio->view.source);
     if (error) return mt_fail(mt_source_status(error), "%s: %s", name, strerror(error));
     if (!audio->decoder) {
-        return mt_fail(MOTET_ERROR_FORMAT, "%s: not audio that can be read: %s", name, sf_strerror(NULL));
+        return mt_fail(MOTET_ERROR_FORMAT, "%s: not audio that can be read: %s%s", name, sf_strerror(NULL),
+                       is_mp4(audio) ? " (an MP4 or M4A file: 'ffmpeg -i FILE -f wav -' can decode it into a pipe)" : "");
     }
     if (format->samplerate < 1 || format->samplerate > HIGHEST_RATE) {
         return mt_fail(MOTET_ERROR_FORMAT, "%s: a sample rate of %d Hz; expected 1 to %d", name, format->samplerate,
@@ -158,7 +166,7 @@ static int64_t expected_frames(const motet_audio *audio, const mt_container *con
 static motet_status check_channel(const motet_audio *audio, int channels)
 {
     if (audio->channel < channels) return MOTET_OK;
-    return mt_fail(MOTET_ERROR_ARGUMENT, "%s: no channel %d: there are %d, numbered from 0",
+    return mt_fail(MOTET_ERROR_ARGUMENT, "%s: no channel %d: there are %d, and the first is 0",
                    mt_source_name(audio->view.source), audio->channel, channels);
 }
 

@@ -33,7 +33,7 @@ typedef struct motet_diarize_options {
     const char *model; /* path of a diarizer model, needed */
     int threads;       /* 0: as many as the process may use */
     double hop;        /* seconds from one window to the next; rounded to the model's frame step */
-    int speakers;      /* exactly so many; 0: see min and max */
+    int speakers;      /* so many, as far as the voices can be told apart; 0: see min and max */
     int min_speakers;  /* at least; 0: no bound */
     int max_speakers;  /* at most; 0: no bound */
     double threshold;  /* cosine distance (0 to 2) at which clustering stops; negative: the model's own */
@@ -62,6 +62,7 @@ typedef struct motet_speaker {
 
 typedef struct motet_diarization {
     double duration; /* seconds of audio that came in */
+    double final_ms; /* time that the global clustering, the votes and the turns took */
     size_t turn_count;
     motet_turn *turns; /* sorted by start, then speaker */
     size_t speaker_count;
@@ -106,7 +107,9 @@ typedef struct motet_chunk {
 typedef int (*motet_chunk_observer)(void *user, motet_chunk *chunk);
 MOTET_API void motet_diarizer_observe(motet_diarizer *diarizer, motet_chunk_observer observer, void *user);
 
-/* Takes the next `count` mono samples in [-1, 1]. Errors: MEMORY, CANCELLED, those of motet_session_run. */
+/* Takes the next `count` mono samples in [-1, 1]. Errors: MEMORY, CANCELLED, those of motet_session_run; after one,
+ * only reset and destroy make sense. A diarizer belongs to one thread at a time; several diarizers may work in several.
+ */
 MOTET_API MOTET_CHECKED motet_status motet_diarizer_push(motet_diarizer *diarizer, const float *samples, size_t count);
 
 /* The end of the recording: the last window, the global clustering, the turns. *out is owned by the caller. The

@@ -33,6 +33,10 @@ MOTET_API void motet_latency_destroy(motet_latency *latency); /* NULL is allowed
 MOTET_API MOTET_CHECKED motet_status motet_latency_add(motet_latency *latency, const motet_chunk *chunk);
 MOTET_API MOTET_CHECKED motet_status motet_latency_summarize(const motet_latency *latency, motet_stage stage,
                                                              motet_latency_summary *out);
+
+/* What came after the last chunk: the global clustering, the votes and the turns. It belongs to no chunk. */
+MOTET_API void motet_latency_conclude(motet_latency *latency, double final_ms);
+MOTET_API double motet_latency_final(const motet_latency *latency); /* milliseconds */
 MOTET_API size_t motet_latency_misses(const motet_latency *latency);
 MOTET_API double motet_latency_deadline(const motet_latency *latency);
 MOTET_API const char *motet_stage_name(motet_stage stage); /* "decode", ... */

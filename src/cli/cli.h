@@ -17,6 +17,9 @@ void cli_say(const char *command, const char *format, ...) __attribute__((format
 /* The same and "Try 'motet diarize --help'."; returns EXIT_MISUSE. */
 int cli_misuse(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Replaces control characters by '?'. */
+void cli_make_printable(char *text);
+
 /* Numbers from the command line, whole and in range; false (with a message) when they are not. */
 bool cli_int(const char *command, const char *option, const char *text, long low, long high, int *out);
 bool cli_number(const char *command, const char *option, const char *text, double low, double high, double *out);
@@ -30,8 +33,8 @@ bool cli_make_folder(const char *command, const char *path);
 /* The path of a model that is shipped, in `path`; false when it is nowhere. */
 bool cli_find_model(const char *name, char *path, size_t size);
 
-/* ^C and SIGTERM: the first asks to stop, which cli_interrupted tells; the second kills. cli_die_of_signal ends the
- * process the way an interrupted one should end, so that a shell loop stops too. */
+/* ^C, SIGTERM and SIGHUP: the first asks to stop, which cli_interrupted tells; the second kills. cli_die_of_signal ends
+ * the process the way an interrupted one should end, so that a shell loop stops too. */
 void cli_catch_signals(void);
 bool cli_interrupted(void);
 int cli_die_of_signal(void);

@@ -12,11 +12,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* File names may hold anything; what would steer a terminal is shown as '?'. */
 static void say(const char *command, const char *format, va_list arguments)
 {
-    fprintf(stderr, "motet %s: ", command);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    char text[8192];
+    vsnprintf(text, sizeof text, format, arguments);
+    cli_make_printable(text);
+    fprintf(stderr, "motet %s: %s\n", command, text);
+}
+
+void cli_make_printable(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f) *text = '?';
 }
 
 void cli_say(const char *command, const char *format, ...)
@@ -118,6 +126,7 @@ void cli_catch_signals(void)
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
 }
 
 bool cli_interrupted(void)

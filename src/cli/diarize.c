@@ -25,7 +25,7 @@ enum { BLOCK = 4096 }; /* samples read at a time */
 typedef struct job {
     const settings *settings;
     const char *path;
-    char file_id[NAME_MAX + 1];
+    char file_id[NAME_MAX + 1], shown[NAME_MAX + 1]; /* the latter for the terminal */
     motet_diarizer *diarizer;
     motet_audio *audio;
     motet_resampler *resampler;
@@ -34,6 +34,7 @@ typedef struct job {
     double decode_ms, resample_ms; /* since the last chunk */
     bool out_of_memory;
     bool damaged; /* and read as far as it went */
+    bool told;    /* what went wrong has been said */
     double peak;
     int64_t clipped, samples;
 } job;
@@ -59,16 +60,29 @@ static void watch_level(job *j, const float *samples, size_t count)
     j->samples += (int64_t)count;
 }
 
+/* Says in the terms of the command line why this recording cannot be taken. */
+static motet_status refuse(job *j, const char *why, int number)
+{
+    cli_say(command, "%s: %s %d", j->path, why, number);
+    j->told = true;
+    return MOTET_ERROR_ARGUMENT;
+}
+
 static motet_status open_recording(job *j)
 {
     motet_status status = motet_audio_open(j->path, &j->settings->audio, &j->audio);
+    if (status == MOTET_ERROR_ARGUMENT && j->settings->audio.channel != MOTET_CHANNEL_MIX)
+        return refuse(j, "it has no channel", j->settings->audio.channel + 1);
     if (status != MOTET_OK) return status;
     const motet_audio_info *info = motet_audio_describe(j->audio);
     const motet_diarizer_info *d = motet_diarizer_describe(j->diarizer);
     status = motet_resampler_create(info->rate, d->sample_rate, &j->resampler);
-    if (status == MOTET_OK) status = motet_latency_create(d->hop * 1000, &j->latency);
+    if (status == MOTET_ERROR_ARGUMENT)
+        return refuse(j, "sample rates from 8000 to 768000 Hz can be used, and its is", info->rate);
+    if (status != MOTET_OK) return status;
+    status = motet_latency_create(d->hop * 1000, &j->latency);
     double total = info->frames >= 0 ? (double)info->frames / info->rate : -1;
-    progress_begin(&j->progress, j->file_id, total, j->settings->quiet);
+    progress_begin(&j->progress, j->shown, total, j->settings->quiet);
     motet_diarizer_observe(j->diarizer, on_chunk, j);
     return status;
 }
@@ -104,6 +118,7 @@ static motet_status stream_recording(job *j)
         j->resample_ms += (monotonic_seconds() - before) * 1e3;
         if (status == MOTET_OK) status = motet_diarizer_push(j->diarizer, samples, resampled);
         if (status != MOTET_OK || count == 0) return status;
+        if (cli_interrupted()) return MOTET_ERROR_CANCELLED;
     }
 }
 
@@ -122,13 +137,12 @@ static bool write_format(const job *j, int which, const motet_diarization *resul
     const settings *s = j->settings;
     char path[PATH_MAX], *text;
     size_t length;
+    settings_output_path(s, which, j->file_id, path, sizeof path);
     if (motet_diarization_write(result, output_formats[which].format, document, &text, &length) != MOTET_OK) {
         cli_say(command, "%s: %s", j->path, motet_error_message());
         return false;
     }
-    if (s->output && !s->output_is_file)
-        snprintf(path, sizeof path, "%s/%s.%s", s->output, j->file_id, output_formats[which].name);
-    bool written = write_text(!s->output ? NULL : s->output_is_file ? s->output : path, text, length);
+    bool written = write_text(s->output ? path : NULL, text, length);
     motet_string_free(text);
     return written;
 }
@@ -142,7 +156,10 @@ static bool write_latency(const job *j)
     if (s->latency_report) {
         motet_latency_format format =
             !strcmp(ending_of(s->latency_report), "csv") ? MOTET_LATENCY_CSV : MOTET_LATENCY_JSON;
-        if (motet_latency_write(j->latency, format, &text, &length) != MOTET_OK) return false;
+        if (motet_latency_write(j->latency, format, &text, &length) != MOTET_OK) {
+            cli_say(command, "%s: %s", j->path, motet_error_message());
+            return false;
+        }
         written = write_text(s->latency_report, text, length);
         motet_string_free(text);
     }
@@ -150,6 +167,15 @@ static bool write_latency(const job *j)
     fputs(text, stderr);
     motet_string_free(text);
     return written;
+}
+
+/* A number of speakers that was asked for and could not be had. */
+static void report_count(const job *j, const motet_diarization *result)
+{
+    const motet_diarize_options *asked = &j->settings->diarize;
+    int least = asked->speakers ? asked->speakers : asked->min_speakers;
+    if (result->speaker_count < (size_t)least)
+        cli_say(command, "%s: asked for %d speakers, %zu could be told apart", j->path, least, result->speaker_count);
 }
 
 static void report(const job *j, const motet_diarization *result, double elapsed)
@@ -164,8 +190,9 @@ static void report(const job *j, const motet_diarization *result, double elapsed
     if (j->clipped * 1000 > j->samples)
         cli_say(command, "%s: %.1f %% of the samples are clipped", j->path,
                 100.0 * (double)j->clipped / (double)j->samples);
+    report_count(j, result);
     if (j->settings->quiet) return;
-    fprintf(stderr, "%s: %.1f s, %zu speaker%s, %zu turn%s, in %.2f s (%.4f of real time)\n", j->file_id,
+    fprintf(stderr, "%s: %.1f s, %zu speaker%s, %zu turn%s, in %.2f s (%.4f of real time)\n", j->shown,
             result->duration, result->speaker_count, result->speaker_count == 1 ? "" : "s", result->turn_count,
             result->turn_count == 1 ? "" : "s", elapsed, result->duration > 0 ? elapsed / result->duration : 0);
 }
@@ -179,6 +206,7 @@ static bool write_outputs(job *j, const motet_diarization *result)
                                .options = &j->settings->diarize,
                                .elapsed_s = elapsed,
                                .latency = j->latency};
+    motet_latency_conclude(j->latency, result->final_ms);
     for (int i = 0; i < FORMATS; i++)
         if (j->settings->wanted[i] && !write_format(j, i, result, &document)) return false;
     report(j, result, elapsed);
@@ -189,6 +217,8 @@ static int diarize_file(const settings *s, motet_diarizer *diarizer, const char 
 {
     job j = {.settings = s, .path = path, .diarizer = diarizer};
     name_recording(path, j.file_id, sizeof j.file_id);
+    name_recording(path, j.shown, sizeof j.shown);
+    cli_make_printable(j.shown);
     motet_diarization *result = NULL;
     motet_status status = open_recording(&j);
     if (status == MOTET_OK) status = stream_recording(&j);
@@ -201,7 +231,7 @@ static int diarize_file(const settings *s, motet_diarizer *diarizer, const char 
         cli_say(command, "%s: interrupted, nothing written", path);
     else if (j.out_of_memory)
         cli_say(command, "%s: out of memory", path);
-    else
+    else if (!j.told)
         cli_say(command, "%s", motet_error_message());
     motet_diarizer_reset(diarizer);
     motet_diarization_destroy(result);
@@ -216,12 +246,16 @@ static int diarize_file(const settings *s, motet_diarizer *diarizer, const char 
 static int diarize_all(settings *s)
 {
     if (!settings_find_model(s)) return EXIT_FAILED;
-    if (s->output && !s->output_is_file && !cli_make_folder(command, s->output)) return EXIT_FAILED;
+    if (!settings_check_places(s)) return EXIT_FAILED;
     motet_diarizer *diarizer;
     motet_status status = motet_diarizer_create(&s->diarize, &diarizer);
     if (status == MOTET_ERROR_ARGUMENT) return cli_misuse(command, "%s", motet_error_message());
     if (status != MOTET_OK) {
         cli_say(command, "%s", motet_error_message());
+        return EXIT_FAILED;
+    }
+    if (s->output && !s->output_is_file && !cli_make_folder(command, s->output)) {
+        motet_diarizer_destroy(diarizer);
         return EXIT_FAILED;
     }
     cli_catch_signals();

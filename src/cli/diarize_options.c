@@ -1,11 +1,13 @@
 /* The command line of `motet diarize`: help, options, and what of it goes together. */
 #include "diarize_options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli.h"
 
@@ -137,27 +139,39 @@ const char *ending_of(const char *path)
     return dot ? dot + 1 : "";
 }
 
-/* An output that ends in .rttm or .json is a file of that format, anything else a folder. */
+/* The format that a file name asks for by its ending, -1 for none. */
+static int format_of(const char *path)
+{
+    for (int i = 0; i < FORMATS; i++)
+        if (!strcmp(ending_of(path), output_formats[i].name)) return i;
+    return -1;
+}
+
+/* --output is a file when its name ends in .rttm or .json, or when something that is no folder bears it already
+ * (/dev/null, say); anything else is a folder. */
+static bool settle_output_file(settings *s, int wanted)
+{
+    struct stat at;
+    bool exists = stat(s->output, &at) == 0;
+    int format = format_of(s->output);
+    if ((exists && S_ISDIR(at.st_mode)) || (!exists && format < 0)) return true;
+    s->output_is_file = true;
+    if (s->file_count > 1 || wanted > 1 || (wanted == 1 && format >= 0 && !s->wanted[format])) {
+        cli_misuse(command, "--output %s is one file: give a folder for several recordings or other formats",
+                   s->output);
+        return false;
+    }
+    if (!wanted && format >= 0) s->wanted[format] = true;
+    return true;
+}
+
 static bool settle_output(settings *s)
 {
-    int files = s->file_count;
     int wanted = 0;
     for (int i = 0; i < FORMATS; i++) wanted += s->wanted[i];
-    struct stat at;
-    bool folder_exists = s->output && stat(s->output, &at) == 0 && S_ISDIR(at.st_mode);
-    for (int i = 0; s->output && !folder_exists && i < FORMATS; i++) {
-        if (strcmp(ending_of(s->output), output_formats[i].name)) continue;
-        s->output_is_file = true;
-        if (files > 1 || wanted > 1 || (wanted == 1 && !s->wanted[i])) {
-            cli_misuse(command, "--output %s is one %s file: give a folder for several files or other formats",
-                       s->output, output_formats[i].name);
-            return false;
-        }
-        s->wanted[i] = true;
-        wanted = 1;
-    }
-    if (!wanted) s->wanted[0] = true;
-    if (!s->output && (wanted > 1 || (files > 1 && s->wanted[1]))) {
+    if (s->output && !settle_output_file(s, wanted)) return false;
+    if (!s->wanted[1]) s->wanted[0] = true; /* RTTM unless JSON alone was asked for */
+    if (!s->output && (wanted > 1 || (s->file_count > 1 && s->wanted[1]))) {
         cli_misuse(command, "several outputs cannot share standard output: give a folder with --output");
         return false;
     }
@@ -179,7 +193,8 @@ static bool settle_latency_report(const settings *s)
 
 bool settings_find_model(settings *s)
 {
-    if (!s->diarize.model) s->diarize.model = getenv("MOTET_MODEL");
+    const char *set = getenv("MOTET_MODEL");
+    if (!s->diarize.model && set && *set) s->diarize.model = set;
     if (s->diarize.model) return true;
     s->diarize.model = s->model;
     if (cli_find_model("motet-cnn.onnx", s->model, sizeof s->model)) return true;
@@ -196,20 +211,101 @@ void name_recording(const char *path, char *id, size_t size)
     if (dot && dot != id) *dot = '\0';
 }
 
-/* Two recordings of one name would write to the same output file. */
+typedef struct named {
+    char id[NAME_MAX + 1];
+    const char *path;
+} named;
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(((const named *)a)->id, ((const named *)b)->id);
+}
+
+/* Two recordings of one name could not be told apart in the output, or one would be written over the other. */
 static bool names_differ(const settings *s)
 {
-    if (!s->output) return true;
-    for (int i = 0; i < s->file_count; i++)
-        for (int k = 0; k < i; k++) {
-            char a[NAME_MAX + 1], b[NAME_MAX + 1];
-            name_recording(s->files[i], a, sizeof a);
-            name_recording(s->files[k], b, sizeof b);
-            if (strcmp(a, b)) continue;
-            cli_misuse(command, "%s and %s would both be written to %s/%s", s->files[k], s->files[i], s->output, a);
-            return false;
-        }
+    size_t count = (size_t)s->file_count;
+    named *names = calloc(count, sizeof *names);
+    if (!names) {
+        cli_say(command, "out of memory");
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        names[i].path = s->files[i];
+        name_recording(s->files[i], names[i].id, sizeof names[i].id);
+    }
+    qsort(names, count, sizeof *names, by_id);
+    bool differ = true;
+    for (size_t i = 1; i < count && differ; i++) {
+        differ = strcmp(names[i - 1].id, names[i].id) != 0;
+        if (!differ)
+            cli_misuse(command, "%s and %s would both be called %s in the output", names[i - 1].path, names[i].path,
+                       names[i].id);
+    }
+    free(names);
+    return differ;
+}
+
+void settings_output_path(const settings *s, int format, const char *file_id, char *path, size_t size)
+{
+    if (!s->output)
+        snprintf(path, size, "-");
+    else if (s->output_is_file)
+        snprintf(path, size, "%s", s->output);
+    else
+        snprintf(path, size, "%s/%s.%s", s->output, file_id, output_formats[format].name);
+}
+
+/* The folder a file is to be made in. */
+static void folder_of(const char *path, char *folder, size_t size)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        snprintf(folder, size, ".");
+    else
+        snprintf(folder, size, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+/* True when both name one file, whatever way leads to its folder. */
+static bool same_file(const char *a, const char *b)
+{
+    char folder_a[PATH_MAX], folder_b[PATH_MAX], real_a[PATH_MAX], real_b[PATH_MAX];
+    const char *slash_a = strrchr(a, '/'), *slash_b = strrchr(b, '/');
+    if (strcmp(slash_a ? slash_a + 1 : a, slash_b ? slash_b + 1 : b)) return false;
+    folder_of(a, folder_a, sizeof folder_a);
+    folder_of(b, folder_b, sizeof folder_b);
+    if (realpath(folder_a, real_a) && realpath(folder_b, real_b)) return !strcmp(real_a, real_b);
+    return !strcmp(folder_a, folder_b);
+}
+
+/* The latency report is of one recording, so there is one name to look at for each format. */
+static bool report_has_its_own_file(const settings *s)
+{
+    char id[NAME_MAX + 1], path[PATH_MAX];
+    if (!s->latency_report || !s->output) return true;
+    name_recording(s->files[0], id, sizeof id);
+    for (int i = 0; i < FORMATS; i++) {
+        settings_output_path(s, i, id, path, sizeof path);
+        if (!s->wanted[i] || !same_file(path, s->latency_report)) continue;
+        cli_misuse(command, "the turns and the latency report cannot both be written to %s", path);
+        return false;
+    }
     return true;
+}
+
+static bool can_make_files(const char *path)
+{
+    char folder[PATH_MAX];
+    folder_of(path, folder, sizeof folder);
+    if (access(path, W_OK) == 0 || access(folder, W_OK) == 0) return true;
+    cli_say(command, "%s: cannot create it: %s", path, strerror(errno));
+    return false;
+}
+
+bool settings_check_places(const settings *s)
+{
+    return (!s->output_is_file || can_make_files(s->output)) &&
+           (!s->latency_report || can_make_files(s->latency_report));
 }
 
 /* Asked when a signal comes while a recording is waited for. */
@@ -221,7 +317,7 @@ static int on_signal(void *user)
 
 static bool fits_together(settings *s)
 {
-    return settle_output(s) && settle_latency_report(s) && names_differ(s);
+    return settle_output(s) && settle_latency_report(s) && names_differ(s) && report_has_its_own_file(s);
 }
 
 bool settings_read(settings *s, int argc, char **argv, int *code)

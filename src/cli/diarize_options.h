@@ -36,6 +36,12 @@ bool settings_read(settings *s, int argc, char **argv, int *code);
 /* Finds the model, when none is given. */
 bool settings_find_model(settings *s);
 
+/* Where a result will be written (not for standard output). */
+void settings_output_path(const settings *s, int format, const char *file_id, char *path, size_t size);
+
+/* Whether files can be made where they are to go, asked before the work rather than after it. */
+bool settings_check_places(const settings *s);
+
 /* The name of a recording in outputs: the file's, without folder and ending. */
 void name_recording(const char *path, char *id, size_t size);
 

@@ -38,11 +38,15 @@ int main(int argc, char **argv)
         return EXIT_DONE;
     }
     if (!strcmp(name, "--version")) {
-        printf("motet %s\n", motet_version());
-        return EXIT_DONE;
+        if (argc > 2) return cli_misuse(name, "there is nothing to add to this");
+        return printf("motet %s\n", motet_version()) > 0 && fflush(stdout) == 0 ? EXIT_DONE : EXIT_FAILED;
     }
+    static char full_name[64]; /* what getopt puts before its messages */
+    snprintf(full_name, sizeof full_name, "motet %s", name);
+    argv[1] = full_name;
     for (size_t i = 0; i < COMMANDS; i++)
-        if (!strcmp(name, commands[i].name)) return commands[i].run(argc - 1, argv + 1);
-    fprintf(stderr, "motet: there is no command '%s'\nTry 'motet --help'.\n", name);
+        if (!strcmp(full_name + strlen("motet "), commands[i].name)) return commands[i].run(argc - 1, argv + 1);
+    cli_make_printable(full_name);
+    fprintf(stderr, "motet: there is no command '%s'\nTry 'motet --help'.\n", full_name + strlen("motet "));
     return EXIT_MISUSE;
 }

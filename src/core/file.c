@@ -1,18 +1,19 @@
-/* Writing a file so that nobody ever sees half of it: a temporary file in the same folder, fsync, rename. */
+/* Writing a file so that nobody ever sees half of it: a temporary file in the same folder, fsync, rename. A symbolic
+ * link stays one (its target is replaced), and a file that is there keeps its permissions. */
 #include "motet/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "core/memory.h"
 #include "core/status.h"
-#include "core/text.h"
 
 static motet_status fail_io(const char *path, const char *doing)
 {
@@ -42,45 +43,77 @@ static motet_status write_in_place(const char *path, const char *bytes, size_t l
     return written ? MOTET_OK : fail_io(path, "write");
 }
 
-/* mkstemp makes files of mode 0600; a result should be as readable as any other file its owner makes. */
-static void relax_mode(int file)
+/* A new file in `folder`, its path in `name`; -1 with errno. Not mkstemp, which would need the umask to give the usual
+ * permissions afterwards, and reading the umask means setting it for every thread. */
+static int create_temporary(const char *folder, char *name, size_t size)
 {
-    mode_t mask = umask(0);
-    umask(mask);
-    (void)!fchmod(file, 0666 & ~mask);
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    for (unsigned attempt = 0; attempt < 100; attempt++) {
+        unsigned tag = (unsigned)now.tv_nsec + attempt * 7919u;
+        if (snprintf(name, size, "%s/.motet-%ld-%08x", folder, (long)getpid(), tag) >= (int)size) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        int file = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (file >= 0 || errno != EEXIST) return file;
+    }
+    return -1;
 }
 
-static motet_status write_and_rename(const char *path, char *temporary, const char *bytes, size_t length)
+/* The rename itself is safe only once the folder is on the disk; not every file system can do that, so no error. */
+static void sync_folder(const char *folder)
 {
-    int file = mkostemp(temporary, O_CLOEXEC);
+    int descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    (void)!fsync(descriptor);
+    close(descriptor);
+}
+
+/* `path` without links in it; `replaced` is the file it names now, NULL when there is none. */
+static motet_status write_and_rename(const char *path, const struct stat *replaced, const char *bytes, size_t length)
+{
+    char folder[PATH_MAX], temporary[PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    int folder_length = !slash ? 1 : slash == path ? 1 : (int)(slash - path);
+    if (folder_length >= PATH_MAX) return mt_fail(MOTET_ERROR_IO, "%s: the name is too long", path);
+    snprintf(folder, sizeof folder, "%.*s", folder_length, slash ? path : ".");
+    int file = create_temporary(folder, temporary, sizeof temporary);
     if (file < 0) return fail_io(path, "create it");
-    relax_mode(file);
-    bool written = write_all(file, bytes, length) && fsync(file) == 0;
+    bool written = (!replaced || fchmod(file, replaced->st_mode & 07777) == 0) && write_all(file, bytes, length) &&
+                   fsync(file) == 0;
     int saved = errno;
     if (close(file) && written) {
         written = false;
         saved = errno;
     }
-    if (written && rename(temporary, path) == 0) return MOTET_OK;
+    if (written && rename(temporary, path) == 0) {
+        sync_folder(folder);
+        return MOTET_OK;
+    }
     if (written) saved = errno;
     unlink(temporary);
     errno = saved;
     return fail_io(path, "write");
 }
 
+static bool is_device_name(const char *path)
+{
+    return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
+}
+
 motet_status motet_file_write(const char *path, const char *bytes, size_t length)
 {
     struct stat at;
-    if (stat(path, &at) == 0 && S_ISDIR(at.st_mode)) {
+    if (stat(path, &at) != 0) return write_and_rename(path, NULL, bytes, length);
+    if (S_ISDIR(at.st_mode)) {
         errno = EISDIR;
         return fail_io(path, "write");
     }
-    if (stat(path, &at) == 0 && !S_ISREG(at.st_mode)) return write_in_place(path, bytes, length);
-    mt_text temporary = {0};
-    mt_text_add(&temporary, "%s.XXXXXX", path);
-    char *name;
-    MT_TRY(mt_text_take(&temporary, &name, NULL));
-    motet_status status = write_and_rename(path, name, bytes, length);
-    mt_free(name);
-    return status;
+    /* /dev/stdout may well lead to a regular file, but whoever says /dev/stdout means the open file. */
+    if (!S_ISREG(at.st_mode) || is_device_name(path)) return write_in_place(path, bytes, length);
+    char target[PATH_MAX];
+    if (!realpath(path, target)) return fail_io(path, "write");
+    if (is_device_name(target)) return write_in_place(path, bytes, length);
+    return write_and_rename(target, &at, bytes, length);
 }

@@ -16,7 +16,7 @@ typedef struct row {
 } row;
 
 struct motet_latency {
-    double deadline_ms;
+    double deadline_ms, final_ms;
     row *rows;
     size_t count, capacity;
 };
@@ -90,6 +90,16 @@ motet_status motet_latency_summarize(const motet_latency *latency, motet_stage s
     return MOTET_OK;
 }
 
+void motet_latency_conclude(motet_latency *latency, double final_ms)
+{
+    latency->final_ms = final_ms;
+}
+
+double motet_latency_final(const motet_latency *latency)
+{
+    return latency->final_ms;
+}
+
 size_t motet_latency_misses(const motet_latency *latency)
 {
     size_t misses = 0;
@@ -116,6 +126,7 @@ static motet_status write_table(const motet_latency *latency, mt_text *text)
     }
     mt_text_add(text, "  %zu chunks, %zu slower than their hop of %.0f ms\n", latency->count,
                 motet_latency_misses(latency), latency->deadline_ms);
+    mt_text_add(text, "  final clustering and turns: %.3f ms\n", latency->final_ms);
     return MOTET_OK;
 }
 
@@ -126,6 +137,7 @@ static motet_status write_json(const motet_latency *latency, mt_text *text)
     mt_json_int(&json, "chunks", (int64_t)latency->count);
     mt_json_number(&json, "deadline_ms", latency->deadline_ms, 3);
     mt_json_int(&json, "deadline_misses", (int64_t)motet_latency_misses(latency));
+    mt_json_number(&json, "final_ms", latency->final_ms, 4);
     mt_json_open(&json, "stages", '{');
     motet_status status = MOTET_OK;
     for (int stage = 0; stage < MOTET_STAGES && status == MOTET_OK; stage++) {

@@ -32,8 +32,8 @@ static void add_vector(const mt_record *record, size_t voice, float weight, floa
     for (int d = 0; d < record->dims; d++) sum[d] += weight * vector[d];
 }
 
-/* Adds the voice of window w that agrees with `voice` best, of equal ones the more similar; false when the windows do not
- * overlap. One at most: two people who talk through each other agree with each other too. */
+/* Adds the voice of window w that agrees with `voice` best, of equal ones the more similar; false when the windows do
+ * not overlap. One at most: two people who talk through each other agree with each other too. */
 static bool add_window(const mt_record *record, size_t voice, size_t w, float *sum)
 {
     int64_t mine = record->windows[record->voices[voice].window].start, other = record->windows[w].start;

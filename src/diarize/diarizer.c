@@ -277,6 +277,7 @@ static motet_status run_last(motet_diarizer *d)
 static motet_status conclude(motet_diarizer *d, motet_diarization **out)
 {
     MT_TRY(run_last(d));
+    double before = now_ms();
     MT_TRY(settle_windows(d, INT64_MAX));
     int speakers;
     MT_TRY(mt_speakers_assign(&d->record, &d->points, &d->rules, &speakers));
@@ -286,7 +287,9 @@ static motet_status conclude(motet_diarizer *d, motet_diarization **out)
                            .min_turn = d->options.min_turn,
                            .min_gap = d->options.min_gap,
                            .onset = 0.5f};
-    return mt_turns_make(&d->record, speakers, &rules, out);
+    MT_TRY(mt_turns_make(&d->record, speakers, &rules, out));
+    (*out)->final_ms = now_ms() - before;
+    return MOTET_OK;
 }
 
 motet_status motet_diarizer_finish(motet_diarizer *d, motet_diarization **out)

@@ -14,12 +14,13 @@
 #include "core/tensor.h"
 #include "core/text.h"
 
-enum { MAX_LOCAL_SPEAKERS = 4, MAX_CLASSES = 16 };
+enum { MAX_LOCAL_SPEAKERS = 4, MAX_CLASSES = 16, MAX_VALUES = 1 << 24 };
 
 struct mt_model {
     motet_session *session;
     json_t *sidecar; /* the keys beside somebody else's file, NULL when there are none */
     mt_model_description description;
+    char *path; /* for messages */
     const char *input_name;
     motet_tensor *input;
     mt_encoding encoding;
@@ -27,6 +28,17 @@ struct mt_model {
 };
 
 /* --- the description ------------------------------------------------------------------------------------------- */
+
+static motet_status check_sidecar(const char *name, json_t *sidecar)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(sidecar))
+        return mt_fail(MOTET_ERROR_FORMAT, "%s: expected a JSON object of motet.* keys", name);
+    json_object_foreach(sidecar, key, value) if (!json_is_string(value) && !json_is_number(value)) return mt_fail(
+        MOTET_ERROR_FORMAT, "%s: %s: expected a string or a number", name, key);
+    return MOTET_OK;
+}
 
 static motet_status open_sidecar(const char *path, json_t **out)
 {
@@ -40,8 +52,8 @@ static motet_status open_sidecar(const char *path, json_t **out)
         *out = json_load_file(sidecar, JSON_REJECT_DUPLICATES, &error);
         if (!*out)
             status = mt_fail(MOTET_ERROR_FORMAT, "%s:%d:%d: %s", sidecar, error.line, error.column, error.text);
-        else if (!json_is_object(*out))
-            status = mt_fail(MOTET_ERROR_FORMAT, "%s: expected a JSON object of motet.* keys", sidecar);
+        else
+            status = check_sidecar(sidecar, *out);
     }
     mt_free(sidecar);
     return status;
@@ -220,6 +232,9 @@ static motet_status make_input(mt_model *m)
     const motet_value_info *info = motet_session_input(m->session, 0);
     MT_TRY(check_value(info, "input", rank, dims));
     m->input_name = info->name;
+    if (mt_shape_count(rank, dims) > MAX_VALUES || (int64_t)d->frames * d->classes > MAX_VALUES)
+        return mt_fail(MOTET_ERROR_LIMIT, "a window of more than %d values: its description cannot be right",
+                       MAX_VALUES);
     return motet_tensor_create(MOTET_FLOAT, rank, dims, &m->input);
 }
 
@@ -251,7 +266,8 @@ motet_status mt_model_open(const char *path, int threads, mt_model **out)
     motet_session_options options;
     motet_session_options_init(&options);
     options.threads = threads;
-    motet_status status = motet_session_open(path, &options, &m->session);
+    m->path = mt_copy_string(path);
+    motet_status status = m->path ? motet_session_open(path, &options, &m->session) : mt_fail_memory(strlen(path));
     if (status == MOTET_OK) {
         status = prepare(m, path);
         if (status != MOTET_OK) status = mt_fail_in(status, "%s", path);
@@ -270,6 +286,7 @@ void mt_model_close(mt_model *model)
     motet_session_close(model->session);
     motet_tensor_destroy(model->input);
     json_decref(model->sidecar);
+    mt_free(model->path);
     mt_free(model->encoding.active);
     mt_free(model->encoding.alone);
     mt_free(model->encoding.voices);
@@ -342,7 +359,7 @@ motet_status mt_model_encode(mt_model *m, const float *input, const mt_encoding 
     memcpy(m->input->data, input, (size_t)m->input->count * sizeof(float));
     const motet_tensor *inputs[] = {m->input};
     motet_tensor *outputs[2];
-    MT_TRY(motet_session_run(m->session, &m->input_name, inputs, 1, names, outputs, 2));
+    MT_TRY_AS(motet_session_run(m->session, &m->input_name, inputs, 1, names, outputs, 2), "%s", m->path);
     motet_status status = check_run(outputs[0], names[0], d->frames, d->classes);
     if (status == MOTET_OK) status = check_run(outputs[1], names[1], d->speakers, d->voice);
     if (status == MOTET_OK) {
@@ -356,5 +373,5 @@ motet_status mt_model_encode(mt_model *m, const float *input, const mt_encoding 
     }
     motet_tensor_destroy(outputs[0]);
     motet_tensor_destroy(outputs[1]);
-    return status;
+    return status == MOTET_OK ? status : mt_fail_in(status, "%s", m->path);
 }

@@ -62,7 +62,7 @@ run 2 "--threshold nan" diarize --threshold nan 2s.wav
 run 2 "--format xml: expected rttm or json" diarize --format xml 2s.wav
 run 2 "several outputs" diarize --format rttm --format json 2s.wav
 run 2 "give a folder" diarize --output x.rttm 2s.wav speech.wav
-run 2 "would both be written" diarize --output out 2s.wav ./2s.wav
+run 2 "would both be called" diarize --output out 2s.wav ./2s.wav
 run 2 "--latency-report x.txt: the name must end in" diarize --latency-report x.txt 2s.wav
 run 2 "raw-channels needs" diarize --raw-channels 2 2s.wav
 

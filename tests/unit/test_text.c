@@ -145,6 +145,19 @@ static void files_are_whole_or_not_there(void **state)
     fclose(file);
     assert_int_equal(files_in(folder), 1); /* no temporary file stays */
 
+    char link[100];
+    struct stat at;
+    snprintf(link, sizeof link, "%s/link", folder);
+    assert_int_equal(symlink("x.rttm", link), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(motet_file_write(link, "three", 5), MOTET_OK);
+    assert_int_equal(lstat(link, &at), 0);
+    assert_true(S_ISLNK(at.st_mode));
+    assert_int_equal(stat(path, &at), 0);
+    assert_int_equal(at.st_size, 5);
+    assert_int_equal(at.st_mode & 0777, 0600);
+    assert_int_equal(unlink(link), 0);
+
     assert_int_equal(motet_file_write(folder, "x", 1), MOTET_ERROR_IO); /* a folder */
     snprintf(path, sizeof path, "%s/none/x.rttm", folder);
     assert_int_equal(motet_file_write(path, "x", 1), MOTET_ERROR_IO);

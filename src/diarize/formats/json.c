@@ -54,6 +54,7 @@ static motet_status write_timing(mt_json *json, double duration, const motet_doc
         mt_json_number(json, "chunk_p99_ms", total.p99, 3);
         mt_json_number(json, "chunk_max_ms", total.max, 3);
         mt_json_int(json, "deadline_misses", (int64_t)motet_latency_misses(document->latency));
+        mt_json_number(json, "final_ms", motet_latency_final(document->latency), 3);
     }
     mt_json_close(json, '}');
     return MOTET_OK;

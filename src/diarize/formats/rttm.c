@@ -1,14 +1,14 @@
 /* RTTM, NIST "Rich Transcription 2009 Evaluation Plan", appendix A: ten fields separated by blanks, so that a file-id
  * must not hold any. Onset and duration in seconds; both are rounded, the duration so that the end is right to 1 ms
  * too. */
-#include <ctype.h>
 #include <math.h>
 
 #include "diarize/formats/formats.h"
 
 static void add_field(mt_text *text, const char *value)
 {
-    for (const char *c = value; *c; c++) mt_text_add(text, "%c", isspace((unsigned char)*c) ? '_' : *c);
+    for (const unsigned char *c = (const unsigned char *)value; *c; c++)
+        mt_text_add(text, "%c", *c <= ' ' || *c == 0x7f ? '_' : *c);
 }
 
 motet_status mt_write_rttm(const motet_diarization *diarization, const motet_document *document, mt_text *text)
