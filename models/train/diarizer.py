@@ -2,7 +2,7 @@
 
 The shipped diarizer is written in C and does more. This one: windows of 3 s every second, hard powerset decisions for
 which voices count, agglomerative clustering (average linkage on cosine distance, two voices of one window held apart),
-then for every frame the mean over the windows of the probability that a speaker talks, active above one half.
+clusters of less than a twelfth of the voices given to the nearest large one, then for every frame the mean over the windows of the probability that a speaker talks, active above one half.
 """
 
 import numpy as np
@@ -16,8 +16,13 @@ from network import ALONE, FRAMES, MEMBER
 
 HOP, WINDOW, STEP = 16000, 48000, 320
 ENOUGH = 20                     # frames alone (0.4 s) that make a voice worth clustering
+SMALL = 0.08                    # share of the voices below which a cluster is no speaker
 APART = 4.0                     # distance of two voices of the same window: beyond any threshold
 MEMBER, ALONE = MEMBER.numpy(), ALONE.numpy()
+
+
+def unit(vector):
+    return vector / np.linalg.norm(vector)
 
 
 class Model:
@@ -56,6 +61,13 @@ def cluster(voices, windows, threshold, count=None):
     np.fill_diagonal(distance, 0)
     tree = linkage(squareform(np.maximum(distance, 0), checks=False), "average")
     labels = fcluster(tree, count, "maxclust") if count else fcluster(tree, threshold, "distance")
+    labels = np.unique(labels, return_inverse=True)[1]
+    large = np.bincount(labels) >= max(2, SMALL * len(voices))
+    if count or not large.any():
+        return labels
+    centres = np.stack([unit(voices[labels == k].sum(0)) for k in np.flatnonzero(large)])
+    stray = ~large[labels]
+    labels[stray] = np.flatnonzero(large)[(voices[stray] @ centres.T).argmax(1)]
     return np.unique(labels, return_inverse=True)[1]
 
 
@@ -65,8 +77,7 @@ def assemble(starts, member, alone, voices, frames, threshold, count=None):
     labels = cluster(voices[window, slot], window, threshold, count)
     if len(labels) == 0:
         return np.zeros((0, frames), bool)
-    centres = np.stack([voices[window, slot][labels == k].sum(0) for k in range(labels.max() + 1)])
-    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    centres = np.stack([unit(voices[window, slot][labels == k].sum(0)) for k in range(labels.max() + 1)])
     who = dict(zip(zip(window.tolist(), slot.tolist()), labels))
     score, seen = np.zeros((len(centres), starts[-1] + FRAMES)), np.zeros(starts[-1] + FRAMES)
     for w, start in enumerate(starts):
