@@ -81,7 +81,7 @@ static mt_speaker_rules make_rules(const motet_diarize_options *o, const mt_mode
     return (mt_speaker_rules){.threshold = o->threshold < 0 ? (float)d->threshold : (float)o->threshold,
                               .min = o->speakers ? o->speakers : o->min_speakers,
                               .max = o->speakers ? o->speakers : o->max_speakers,
-                              .min_clean = 0.4f,
+                              .min_clean = 0.8f,
                               .min_speech = 3.0f,
                               .min_share = 0.03f,
                               .same_penalty = 0.5f};

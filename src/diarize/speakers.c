@@ -13,7 +13,8 @@ enum {
     FOLD_AT = 2048, /* points that are too many */
     FOLD_TO = 512,  /* points to keep at the most when folding */
     CANDIDATES = 4, /* nearest speakers that a voice is tried on */
-    MAX_VOICES = 8  /* voices of one window */
+    MAX_VOICES = 8, /* voices of one window */
+    ROUNDS = 3
 };
 
 /* Folding must not decide what the final clustering is there to decide. */
@@ -248,6 +249,45 @@ static motet_status cut_dendrogram(mt_points *points, const mt_speaker_rules *ru
     return status;
 }
 
+static void assign_all(mt_record *record, const centroids *speakers, const mt_speaker_rules *rules)
+{
+    for (size_t w = 0; w < record->window_count; w++) assign_window(record, w, speakers, rules);
+}
+
+/* Each speaker's vector becomes the mean of the voices that are his by now, short ones left out. A speaker who has lost
+ * all of them keeps the vector he had. */
+static motet_status move_centroids(const mt_record *record, centroids *speakers, const mt_speaker_rules *rules)
+{
+    size_t dims = (size_t)record->dims, values = (size_t)speakers->count * dims;
+    float *means = mt_alloc_zero(values, sizeof *means);
+    if (!means) return mt_fail_memory(values * sizeof *means);
+    for (size_t v = 0; v < record->voice_count; v++) {
+        const mt_voice *voice = &record->voices[v];
+        if (voice->alone < rules->min_clean) continue;
+        const float *vector = mt_record_vector(record, v);
+        float *mean = means + (size_t)voice->speaker * dims;
+        for (size_t d = 0; d < dims; d++) mean[d] += vector[d] * voice->alone;
+    }
+    for (size_t at = 0; at < values; at += dims) {
+        if (!(mt_dot(means + at, means + at, record->dims) > 0)) continue;
+        normalize(means + at, record->dims);
+        memcpy(speakers->vectors + at, means + at, dims * sizeof *means);
+    }
+    mt_free(means);
+    return MOTET_OK;
+}
+
+/* Voices go to the nearest speakers, speakers to the mean of their voices, in turn (Lloyd 1982). */
+static motet_status settle_speakers(mt_record *record, centroids *speakers, const mt_speaker_rules *rules)
+{
+    assign_all(record, speakers, rules);
+    for (int round = 0; round < ROUNDS; round++) {
+        MT_TRY(move_centroids(record, speakers, rules));
+        assign_all(record, speakers, rules);
+    }
+    return MOTET_OK;
+}
+
 motet_status mt_speakers_assign(mt_record *record, mt_points *points, const mt_speaker_rules *rules, int *count)
 {
     if (points->count == 0) return assign_to_one(record, count);
@@ -255,8 +295,8 @@ motet_status mt_speakers_assign(mt_record *record, mt_points *points, const mt_s
     MT_TRY(cut_dendrogram(points, rules, least));
     centroids speakers;
     MT_TRY(standing_centroids(points, least, &speakers));
-    for (size_t w = 0; w < record->window_count; w++) assign_window(record, w, &speakers, rules);
+    motet_status status = settle_speakers(record, &speakers, rules);
     *count = speakers.count;
     mt_free(speakers.vectors);
-    return MOTET_OK;
+    return status;
 }

@@ -77,18 +77,21 @@ static void every_row_is_in_a_window(void **state)
 
 static double naive_distance(const mt_points *p, const int *labels, int a, int b)
 {
-    double dot = 0, wa = 0, wb = 0, link = 0;
+    double sums[2][DIMS] = {{0}}, weights[2] = {0}, dot = 0, squares[2] = {0}, link = 0;
     for (int i = 0; i < p->count; i++) {
-        wa += labels[i] == a ? p->weights[i] : 0;
-        wb += labels[i] == b ? p->weights[i] : 0;
-        for (int j = 0; j < p->count; j++)
-            if (labels[i] == a && labels[j] == b) dot += mt_dot(p->sums + i * DIMS, p->sums + j * DIMS, DIMS);
+        if (labels[i] != a && labels[i] != b) continue;
+        for (int d = 0; d < DIMS; d++) sums[labels[i] == b][d] += p->sums[i * DIMS + d];
+        weights[labels[i] == b] += p->weights[i];
+    }
+    for (int d = 0; d < DIMS; d++) {
+        dot += sums[0][d] * sums[1][d];
+        for (int k = 0; k < 2; k++) squares[k] += sums[k][d] * sums[k][d];
     }
     for (size_t k = 0; k < p->link_count; k++) {
         int la = labels[p->links[k].a], lb = labels[p->links[k].b];
         if ((la == a && lb == b) || (la == b && lb == a)) link += p->links[k].weight;
     }
-    return 1 - dot / (wa * wb) + 2 * link / (wa < wb ? wa : wb);
+    return 1 - dot / sqrt(squares[0] * squares[1]) + 0.5 * link / fmin(weights[0], weights[1]);
 }
 
 static void merges_are_those_of_the_definition(void **state)
