@@ -28,7 +28,7 @@ tsan-threads:
 
 # The command on odd and bad input, every call of it under valgrind. Takes minutes.
 valgrind: build
-	MOTET_PATIENCE=15 MOTET_RUN="valgrind -q --error-exitcode=99 --leak-check=full" \
+	MOTET_TEST_SECONDS=4 MOTET_PATIENCE=20 MOTET_RUN="valgrind -q --error-exitcode=99 --leak-check=full" \
 		tests/cli/cli.sh $(BUILD)/motet $(BUILD)/tests/make_audio
 	MOTET_RUN="valgrind -q --error-exitcode=99 --leak-check=full" tests/cli/score.sh $(BUILD)/motet
 

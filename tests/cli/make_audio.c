@@ -1,4 +1,4 @@
-/* Makes the recordings of tests/cli that something is wrong or odd with: make_audio FOLDER SAMPLE.flac */
+/* Makes the recordings of tests/cli that something is wrong or odd with: make_audio FOLDER SAMPLE.flac SECONDS */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,12 +62,13 @@ static float *spread(const float *samples, sf_count_t count, int times, int chan
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) return 2;
+    if (argc != 4) return 2;
     folder = argv[1];
     SF_INFO info = {0};
     SNDFILE *file = sf_open(argv[2], SFM_READ, &info);
-    enum { SECONDS = 12, RATE = 16000, COUNT = SECONDS * RATE };
-    float *speech = calloc(COUNT, sizeof *speech), *odd;
+    enum { RATE = 16000 };
+    const int COUNT = atoi(argv[3]) * RATE;
+    float *speech = calloc((size_t)COUNT, sizeof *speech), *odd;
     if (!file || info.samplerate != RATE || info.channels != 1 || sf_readf_float(file, speech, COUNT) != COUNT)
         return 1;
     sf_close(file);
@@ -84,13 +85,13 @@ int main(int argc, char **argv)
     odd = spread(speech, COUNT, 1, 1, 40);
     write_audio("clipped.wav", wav, RATE, 1, COUNT, odd);
     free(odd);
-    odd = calloc(COUNT, sizeof *odd);
+    odd = calloc((size_t)COUNT, sizeof *odd);
     write_audio("zero.wav", wav, RATE, 1, COUNT, odd);
-    memcpy(odd, speech, COUNT * sizeof *odd);
+    memcpy(odd, speech, (size_t)COUNT * sizeof *odd);
     for (int i = 0; i < COUNT; i += 1000) odd[i] = i % 2000 ? NAN : INFINITY;
     write_audio("nan.wav", wav_float, RATE, 1, COUNT, odd);
     free(odd);
-    copy_bytes(argv[2], "truncated.flac", 300000);
+    copy_bytes(argv[2], "truncated.flac", COUNT * 3L / 2);
     write_text("empty.wav", "");
     write_text("text.wav", "This is not a recording, whatever its name says.\n");
     free(speech);
