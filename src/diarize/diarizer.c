@@ -173,11 +173,12 @@ void motet_diarizer_reset(motet_diarizer *d)
 
 /* --- a chunk --------------------------------------------------------------------------------------------------- */
 
-static float sum_seconds(const float *probabilities, int frames, int stride, double frame)
+/* Seconds of frames that are more likely than not: many small probabilities do not make a speaker. */
+static float likely_seconds(const float *probabilities, int frames, int stride, double frame)
 {
-    float sum = 0;
-    for (int t = 0; t < frames; t++) sum += probabilities[t * stride];
-    return sum * (float)frame;
+    int likely = 0;
+    for (int t = 0; t < frames; t++) likely += probabilities[t * stride] > 0.5f;
+    return (float)(likely * frame);
 }
 
 /* The local speakers of a window that say anything go on record. */
@@ -187,9 +188,9 @@ static motet_status keep_voices(motet_diarizer *d, const mt_encoding *encoding, 
     MT_TRY(mt_record_window_begin(&d->record, start));
     for (int k = 0; k < m->speakers; k++) {
         const float *active = encoding->active + k, *alone = encoding->alone + k;
-        if (sum_seconds(active, m->frames, m->speakers, d->info.frame) < MIN_ACTIVE) continue;
+        if (likely_seconds(active, m->frames, m->speakers, d->info.frame) < MIN_ACTIVE) continue;
         MT_TRY(mt_record_voice(&d->record, encoding->voices + k * m->voice, active, m->speakers,
-                               sum_seconds(alone, m->frames, m->speakers, d->info.frame)));
+                               likely_seconds(alone, m->frames, m->speakers, d->info.frame)));
     }
     return MOTET_OK;
 }
