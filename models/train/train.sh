@@ -10,5 +10,5 @@ export OMP_WAIT_POLICY=PASSIVE      # threads that wait by spinning take the cor
 mkdir -p out/train
 $python models/train/corpus.py
 $python models/train/train.py "$@"
-$python models/train/export.py out/train/last.pt models/motet-cnn.onnx --threshold "${THRESHOLD:-0.55}"
+$python models/train/export.py out/train/last.pt models/motet-cnn.onnx --threshold "${THRESHOLD:-0.35}"
 $python models/train/evaluate.py models/motet-cnn.onnx
