@@ -8,8 +8,9 @@
                    "dry": the piece as recorded; "mixed": through the simulator's rooms, noises (held out too) and channels.
     windows        held-out simulated windows: powerset accuracy, local error rate (missed + false alarm + confusion over
                    speech, slots matched in each window), speech F1.
-    conversations  40 held-out simulated minutes through diarizer.py, for a range of thresholds; the best is what belongs
-                   into motet.threshold. Then real ones, $MOTET_DATA/conversations, and the synthetic one of samples/,
+    conversations  40 held-out simulated minutes through diarizer.py, for a range of its own thresholds
+                   (average linkage; motet.threshold is of centroids and chosen with the program, scripts/eval.sh).
+                   Then real ones, $MOTET_DATA/conversations, and the synthetic one of samples/,
                    scored with that choice and with the right number of speakers given.
 """
 
