@@ -6,8 +6,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "motet/status.h"
+
+enum { HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
 
 static _Atomic long countdown = -1; /* -1: off; 0: failing */
 
@@ -43,9 +46,13 @@ void *mt_alloc_array(size_t count, size_t size)
 
 void *mt_alloc_aligned(size_t bytes)
 {
-    if (failing() || bytes > SIZE_MAX - 63) return NULL;
+    if (failing() || bytes > SIZE_MAX - HUGE_PAGE) return NULL;
     size_t rounded = (bytes + 63) & ~(size_t)63;
-    return aligned_alloc(64, rounded ? rounded : 64);
+    if (bytes < LARGE) return aligned_alloc(64, rounded ? rounded : 64);
+    /* Huge pages: fewer of them to ask the kernel for when they are first touched, and to look up ever after. */
+    void *block = aligned_alloc(HUGE_PAGE, (rounded + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1));
+    if (block) madvise(block, rounded, MADV_HUGEPAGE);
+    return block;
 }
 
 void *mt_grow(void *old, size_t count, size_t size)
@@ -87,4 +94,7 @@ bool mt_reserve(void **array, size_t count, size_t *capacity, size_t size)
     return true;
 }
 
-void motet_string_free(char *text) { mt_free(text); }
+void motet_string_free(char *text)
+{
+    mt_free(text);
+}

@@ -41,6 +41,17 @@ static motet_status host_scratch(mt_op_context *c, size_t bytes, void **out)
     return MOTET_OK;
 }
 
+static motet_status host_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context,
+                              const void **out)
+{
+    void *memory;
+    (void)i;
+    MT_TRY(host_scratch(c, bytes, &memory));
+    fill(context, memory);
+    *out = memory;
+    return MOTET_OK;
+}
+
 static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,
                                    int input_count, motet_tensor *outputs, int output_count)
 {
@@ -51,7 +62,7 @@ static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, cons
 motet_status mt_evaluate(void *context, const mt_model *model, const mt_node *node, size_t limit,
                          motet_tensor *const *outputs)
 {
-    static const mt_op_host host = {host_alloc, host_scratch, host_run_graph};
+    static const mt_op_host host = {host_alloc, host_scratch, host_run_graph, host_keep};
     const motet_tensor *inputs[MAX_INPUTS];
     if (node->input_count > MAX_INPUTS) return mt_fail(MOTET_ERROR_LIMIT, "too many inputs to be computed ahead");
     for (int i = 0; i < node->input_count; i++)

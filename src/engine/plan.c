@@ -39,9 +39,11 @@ static motet_status allocate(planner *p)
     plan->in = mt_alloc_array((size_t)plan->in_count, sizeof *plan->in);
     plan->out = mt_alloc_array((size_t)plan->out_count, sizeof *plan->out);
     plan->releases = mt_alloc_array(values, sizeof *plan->releases);
+    plan->kept = mt_alloc_zero((size_t)plan->in_count, sizeof *plan->kept);
     plan->graphs = mt_alloc_zero((size_t)plan->model->graph_count, sizeof *plan->graphs);
     p->last = mt_alloc_zero(values, sizeof *p->last);
-    if (plan->steps && plan->in && plan->out && plan->releases && plan->graphs && p->last) return MOTET_OK;
+    if (plan->steps && plan->in && plan->out && plan->releases && plan->kept && plan->graphs && p->last)
+        return MOTET_OK;
     return mt_fail_memory(values * sizeof *p->last);
 }
 
@@ -143,6 +145,8 @@ motet_status mt_plan_create(const mt_model *model, mt_plan **out)
 void mt_plan_destroy(mt_plan *plan)
 {
     if (!plan) return;
+    for (int i = 0; plan->kept && i < plan->in_count; i++) mt_free(atomic_load(&plan->kept[i]));
+    mt_free((void *)plan->kept);
     mt_free(plan->steps);
     mt_free(plan->releases);
     mt_free(plan->in);

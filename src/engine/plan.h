@@ -2,6 +2,8 @@
 #ifndef MT_ENGINE_PLAN_H
 #define MT_ENGINE_PLAN_H
 
+#include <stdatomic.h>
+
 #include "graph/graph.h"
 #include "ops/op.h"
 
@@ -29,7 +31,8 @@ typedef struct mt_plan {
     int *out;              /* slots: the outputs of all steps, likewise */
     mt_step_range *graphs; /* by mt_graph.number */
     int step_count, release_count, in_count, out_count;
-    int slots; /* the values, and one for every output that nobody reads */
+    _Atomic(void *) *kept; /* as `in`: what operators have made of constants, NULL before they have */
+    int slots;             /* the values, and one for every output that nobody reads */
 } mt_plan;
 
 /* All nodes must have their operators. The model must outlive the plan and stay as it is. */

@@ -1,22 +1,26 @@
-/* Three ways to convolve.
+/* Two ways to convolve.
  *
- * A window of one element that moves by one is a matrix product as it stands. A group of one or two channels is added
- * up tap by tap over whole output rows, which vectorises (depthwise). Everything else is unrolled into a matrix with
- * a row for every weight and a column for every output position, then multiplied. That matrix never exceeds UNROLLED
- * floats: a large convolution goes by slices of columns, small groups go several at a time. Both the unrolling and the
- * product are spread over the pool in blocks that depend on the shape alone. */
+ * A group of one or two channels is added up tap by tap over whole output rows, which vectorises (depthwise).
+ * Everything else is the product of the weights, a row for every output channel, and the unrolled input, a row for
+ * every weight and a column for every output position. That matrix is never there as a whole: the product asks for it
+ * panel by panel, and a panel is a few runs of the input for each weight. Channels stay as they lie, [channels,
+ * positions], and weights are read in place. */
 #include "kernels/conv.h"
 
 #include <string.h>
 
-#include "kernels/gemm.h"
 #include "kernels/simd.h"
 
-enum { UNROLLED = 1 << 21, UNROLL_GRAIN = 1 << 15, MAX_UNITS = 64 };
+enum { MAX_UNITS = 64, FEW_ROWS = 2 * MT_TILE_ROWS /* for which the input is not worth a copy */ };
 
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
+}
+
+static int64_t most(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 static bool is_pointwise(const mt_window *w)
@@ -67,14 +71,14 @@ static void read_taps(const mt_window *w, int64_t tap, int64_t *taps)
     }
 }
 
-/* --- the pointwise way ---------------------------------------------------------------------------------------- */
+/* --- the product way ------------------------------------------------------------------------------------------ */
 
 typedef struct conv_work {
     const mt_conv *conv;
     const float *x, *weights, *bias;
-    float *y, *unrolled;
-    int64_t first_unit, units;     /* of batch * groups, in the current round */
-    int64_t first_column, columns; /* of the output positions, in the current round */
+    float *y;
+    void (*activate)(float *x, int64_t n);
+    int64_t first_unit; /* of batch * groups, in the current round */
 } conv_work;
 
 static const float *unit_input(const conv_work *w, int64_t unit)
@@ -93,117 +97,123 @@ static const float *unit_weights(const conv_work *w, int64_t unit)
     return w->weights + unit % conv->groups * conv->out_channels * conv->in_channels * conv->window.taps;
 }
 
-static void set_bias(void *context, size_t channel)
+/* A stretch of one panel's columns that sees every stride-th element of the input from `from` on; the columns lie from
+ * `to` on in the first row of the panels. */
+typedef struct run {
+    int64_t to, from;
+    int length;
+} run;
+
+enum { MAX_RUNS = MT_PANELS * MT_TILE_COLUMNS };
+
+/* Columns [begin, end) as runs of one panel each. */
+static int add_runs(const mt_panels *p, int64_t begin, int64_t end, int64_t from, int64_t stride, run *runs)
 {
-    const conv_work *w = context;
-    int64_t count = w->conv->window.out_count;
-    float value = w->bias[(int64_t)channel % (w->conv->groups * w->conv->out_channels)];
-    float *row = w->y + (int64_t)channel * count;
-    for (int64_t i = 0; i < count; i++) row[i] = value;
+    int count = 0;
+    while (begin < end) {
+        int64_t in_panel = begin % MT_TILE_COLUMNS, n = least(MT_TILE_COLUMNS - in_panel, end - begin);
+        runs[count++] = (run){begin / MT_TILE_COLUMNS * p->depth * MT_TILE_COLUMNS + in_panel, from, (int)n};
+        begin += n;
+        from += n * stride;
+    }
+    return count;
 }
 
-/* The products of one round; `right` holds the columns of the units, `right_step` floats apart, rows `ldb` apart. */
-static void multiply(mt_pool *pool, const conv_work *w, const float *right, int64_t right_step, int64_t ldb)
+/* What the panels see through one tap; columns in no run lie in the padding. Returns the number of runs. */
+static int find_runs(const mt_window *w, const mt_panels *p, int64_t tap, run *runs)
+{
+    int last = w->axes - 1, count = 0;
+    int64_t taps[MT_WINDOW_AXES], width = w->out[last], stride = w->stride[last], low, high, start;
+    if (last == 0) { /* nearly always all inside the input, and told from the others at little cost */
+        int64_t from = p->column * stride + tap * w->dilation[0] - w->before[0];
+        if (from >= 0 && from + (p->columns - 1) * stride < w->in[0])
+            return add_runs(p, 0, p->columns, from, stride, runs);
+    }
+    read_taps(w, tap, taps);
+    int64_t offset = taps[last] * w->dilation[last] - w->before[last];
+    inside_range(w, last, taps[last], &low, &high);
+    for (int64_t j = 0; j < p->columns;) {
+        int64_t first = (p->column + j) % width, n = least(width - first, p->columns - j);
+        int64_t begin = most(low, first), end = least(high, first + n);
+        if (begin < end && input_row(w, (p->column + j) / width, taps, &start))
+            count +=
+                add_runs(p, j + begin - first, j + end - first, start + begin * stride + offset, stride, runs + count);
+        j += n;
+    }
+    return count;
+}
+
+/* All runs of `channels` channels: rows of `to` are to_row apart, channels of `from` from_row. */
+MT_SIMD static void copy_runs(float *restrict to, int64_t to_row, const float *restrict from, int64_t from_row,
+                              int64_t channels, const run *runs, int count, int64_t stride)
+{
+    for (int64_t channel = 0; channel < channels; channel++, to += to_row, from += from_row)
+        for (int i = 0; i < count; i++) {
+            float *y = to + runs[i].to;
+            const float *x = from + runs[i].from;
+            if (runs[i].length == MT_TILE_COLUMNS && stride == 1)
+                memcpy(y, x, MT_TILE_COLUMNS * sizeof *y);
+            else if (runs[i].length == MT_TILE_COLUMNS && stride == 2)
+                for (int j = 0; j < MT_TILE_COLUMNS; j++) y[j] = x[2 * j];
+            else
+                for (int j = 0; j < runs[i].length; j++) y[j] = x[j * stride];
+        }
+}
+
+static void clear_rows(float *to, int64_t to_row, int64_t channels, const mt_panels *p)
+{
+    for (int64_t j = 0; j < p->columns; j += MT_TILE_COLUMNS)
+        for (int64_t i = 0; i < channels; i++) memset(to + i * to_row + j * p->depth, 0, MT_TILE_COLUMNS * sizeof *to);
+}
+
+/* The rows of the panels that belong to one tap: of every channel that they touch. */
+static void unroll_tap(const mt_window *w, const mt_panels *p, int64_t tap, const float *x, float *room)
+{
+    run runs[MAX_RUNS];
+    int count = find_runs(w, p, tap, runs);
+    int64_t channel = most(0, p->first - tap + w->taps - 1) / w->taps, covered = 0;
+    int64_t end = most(0, p->first + p->depth - tap + w->taps - 1) / w->taps, row = w->taps * MT_TILE_COLUMNS;
+    float *to = room + (channel * w->taps + tap - p->first) * MT_TILE_COLUMNS;
+    for (int i = 0; i < count; i++) covered += runs[i].length;
+    if (covered < p->columns) clear_rows(to, row, end - channel, p);
+    copy_runs(to, row, x + channel * w->in_count, w->in_count, end - channel, runs, count, w->stride[w->axes - 1]);
+}
+
+static mt_panel_place unroll(const void *source, const mt_panels *p, float *room)
+{
+    const conv_work *work = source;
+    const mt_window *w = &work->conv->window;
+    const float *x = unit_input(work, work->first_unit + p->item);
+    if (is_pointwise(w) && p->rows <= FEW_ROWS && p->columns % MT_TILE_COLUMNS == 0)
+        return (mt_panel_place){x + p->first * w->in_count + p->column, w->in_count, MT_TILE_COLUMNS};
+    for (int64_t tap = 0; tap < w->taps; tap++) unroll_tap(w, p, tap, x, room);
+    return (mt_panel_place){room, MT_TILE_COLUMNS, p->depth * MT_TILE_COLUMNS};
+}
+
+static void run_product(mt_pool *pool, conv_work *w)
 {
     const mt_conv *conv = w->conv;
-    int64_t k = conv->in_channels * conv->window.taps;
-    mt_gemm shape = mt_gemm_plain(conv->out_channels, w->columns, k);
-    shape.ldb = ldb;
-    shape.ldc = conv->window.out_count;
-    shape.beta = w->bias ? 1 : 0;
-    const float *a[MAX_UNITS], *b[MAX_UNITS];
-    float *c[MAX_UNITS];
-    for (int64_t i = 0; i < w->units; i++) {
-        a[i] = unit_weights(w, w->first_unit + i);
-        b[i] = right + i * right_step;
-        c[i] = unit_output(w, w->first_unit + i) + w->first_column;
-    }
-    mt_sgemm_batch(pool, &shape, w->units, a, b, c);
-}
-
-static void run_pointwise(mt_pool *pool, conv_work *w)
-{
-    int64_t units = w->conv->batch * w->conv->groups, count = w->conv->window.out_count;
-    w->columns = count;
-    for (w->first_unit = 0; w->first_unit < units; w->first_unit += w->units) {
-        w->units = least(MAX_UNITS, units - w->first_unit);
-        multiply(pool, w, unit_input(w, w->first_unit), w->conv->in_channels * count, count);
-    }
-}
-
-/* --- the unrolled way ----------------------------------------------------------------------------------------- */
-
-/* Part [begin, end) of one output row's inputs for one tap of the last axis. */
-static void unroll_row(const mt_window *w, int64_t tap, const float *from, int64_t begin, int64_t end, float *to)
-{
-    int last = w->axes - 1;
-    int64_t low, high, stride = w->stride[last], offset = tap * w->dilation[last] - w->before[last];
-    inside_range(w, last, tap, &low, &high);
-    low = low < begin ? begin : least(low, end);
-    high = high > end ? end : high < low ? low : high;
-    memset(to, 0, (size_t)(low - begin) * sizeof *to);
-    if (stride == 1)
-        memcpy(to + low - begin, from + low + offset, (size_t)(high - low) * sizeof *to);
-    else
-        for (int64_t i = low; i < high; i++) to[i - begin] = from[i * stride + offset];
-    memset(to + high - begin, 0, (size_t)(end - high) * sizeof *to);
-}
-
-/* One row of the unrolled matrix: weight `weight` (a channel and a tap) at the round's columns. */
-static void unroll_weight(const conv_work *work, int64_t unit, int64_t weight, float *to)
-{
-    const mt_window *w = &work->conv->window;
-    int64_t taps[MT_WINDOW_AXES], width = w->out[w->axes - 1], end = work->first_column + work->columns;
-    const float *channel = unit_input(work, unit) + weight / w->taps * w->in_count;
-    read_taps(w, weight % w->taps, taps);
-    for (int64_t column = work->first_column; column < end;) {
-        int64_t begin = column % width, n = least(width - begin, end - column), start;
-        if (input_row(w, column / width, taps, &start))
-            unroll_row(w, taps[w->axes - 1], channel + start, begin, begin + n, to);
-        else
-            memset(to, 0, (size_t)n * sizeof *to);
-        to += n;
-        column += n;
-    }
-}
-
-static int64_t weights_a_block(int64_t columns)
-{
-    return columns < UNROLL_GRAIN ? UNROLL_GRAIN / columns : 1;
-}
-
-static void unroll_block(void *context, size_t block)
-{
-    const conv_work *w = context;
-    int64_t weights = w->conv->in_channels * w->conv->window.taps, grain = weights_a_block(w->columns);
-    int64_t begin = (int64_t)block * grain, end = least(begin + grain, weights * w->units);
-    for (int64_t i = begin; i < end; i++)
-        unroll_weight(w, w->first_unit + i / weights, i % weights, w->unrolled + i * w->columns);
-}
-
-/* How many columns a round takes of a unit, and how many units when it takes them all. */
-static void plan_rounds(const mt_conv *conv, int64_t *columns, int64_t *units)
-{
-    int64_t weights = conv->in_channels * conv->window.taps, count = conv->window.out_count;
-    *columns = least(count, UNROLLED / weights);
-    if (*columns < 1) *columns = 1;
-    *units = *columns < count ? 1 : UNROLLED / (weights * count);
-    *units = least(least(*units < 1 ? 1 : *units, MAX_UNITS), conv->batch * conv->groups);
-}
-
-static void run_unrolled(mt_pool *pool, conv_work *w)
-{
-    int64_t columns, units, all_units = w->conv->batch * w->conv->groups, count = w->conv->window.out_count;
-    int64_t weights = w->conv->in_channels * w->conv->window.taps;
-    plan_rounds(w->conv, &columns, &units);
-    for (w->first_unit = 0; w->first_unit < all_units; w->first_unit += w->units) {
-        w->units = least(units, all_units - w->first_unit);
-        for (w->first_column = 0; w->first_column < count; w->first_column += w->columns) {
-            w->columns = least(columns, count - w->first_column);
-            int64_t grain = weights_a_block(w->columns), rows = weights * w->units;
-            mt_parallel(pool, (size_t)((rows + grain - 1) / grain), unroll_block, w);
-            multiply(pool, w, w->unrolled, weights * w->columns, w->columns);
+    int64_t units = conv->batch * conv->groups, k = conv->in_channels * conv->window.taps;
+    const float *weights[MAX_UNITS], *bias[MAX_UNITS];
+    float *y[MAX_UNITS];
+    for (w->first_unit = 0; w->first_unit < units; w->first_unit += MAX_UNITS) {
+        int64_t count = least(MAX_UNITS, units - w->first_unit);
+        for (int64_t i = 0; i < count; i++) {
+            weights[i] = unit_weights(w, w->first_unit + i);
+            y[i] = unit_output(w, w->first_unit + i);
+            if (w->bias) bias[i] = w->bias + (w->first_unit + i) % conv->groups * conv->out_channels;
         }
+        mt_product product = {.m = conv->out_channels, .n = conv->window.out_count, .k = k, .count = count};
+        product.a = weights;
+        product.a_row = k;
+        product.a_step = 1;
+        product.panels = unroll;
+        product.source = w;
+        product.c = y;
+        product.c_row = conv->window.out_count;
+        product.alpha = 1;
+        product.epilogue = (mt_epilogue){.row_bias = w->bias ? bias : NULL, .activate = w->activate};
+        mt_product_run(pool, &product);
     }
 }
 
@@ -228,6 +238,8 @@ static void depthwise_channel(void *context, size_t block)
     int64_t width = w->out[last], weights = conv->in_channels * w->taps;
     const float *x = unit_input(work, unit), *filter = unit_weights(work, unit) + own * weights;
     float *y = unit_output(work, unit) + own * w->out_count;
+    float bias = work->bias ? work->bias[(int64_t)block % (conv->groups * conv->out_channels)] : 0;
+    for (int64_t i = 0; i < w->out_count; i++) y[i] = bias;
     for (int64_t row = 0; row * width < w->out_count; row++)
         for (int64_t i = 0; i < weights; i++) {
             int64_t taps[MT_WINDOW_AXES], start, low, high;
@@ -238,37 +250,19 @@ static void depthwise_channel(void *context, size_t block)
             add_scaled(y + row * width + low, x + i / w->taps * w->in_count + start + (low < high ? first : 0),
                        filter[i], w->stride[last], high - low);
         }
-}
-
-static void run_depthwise(mt_pool *pool, conv_work *w)
-{
-    const mt_conv *conv = w->conv;
-    int64_t channels = conv->groups * conv->out_channels * conv->batch;
-    if (!w->bias) memset(w->y, 0, (size_t)(channels * conv->window.out_count) * sizeof *w->y);
-    mt_parallel(pool, (size_t)channels, depthwise_channel, w);
+    if (work->activate) work->activate(y, w->out_count);
 }
 
 /* --- the choice ----------------------------------------------------------------------------------------------- */
 
-int64_t mt_conv_scratch(const mt_conv *conv)
+void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias,
+                 void (*activate)(float *x, int64_t n), float *y)
 {
-    if (conv->window.out_count == 0 || is_depthwise(conv) || is_pointwise(&conv->window)) return 0;
-    int64_t columns, units;
-    plan_rounds(conv, &columns, &units);
-    return conv->in_channels * conv->window.taps * columns * units;
-}
-
-void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias, float *y,
-                 float *scratch)
-{
-    conv_work work = {.conv = conv, .x = x, .weights = weights, .bias = bias, .y = y, .unrolled = scratch};
+    conv_work work = {.conv = conv, .x = x, .weights = weights, .bias = bias, .y = y, .activate = activate};
     int64_t channels = conv->groups * conv->out_channels * conv->batch;
     if (channels * conv->window.out_count == 0) return;
-    if (bias) mt_parallel(pool, (size_t)channels, set_bias, &work);
     if (is_depthwise(conv))
-        run_depthwise(pool, &work);
-    else if (is_pointwise(&conv->window))
-        run_pointwise(pool, &work);
+        mt_parallel(pool, (size_t)channels, depthwise_channel, &work);
     else
-        run_unrolled(pool, &work);
+        run_product(pool, &work);
 }

@@ -2,11 +2,7 @@
 #ifndef MT_KERNELS_CONV_H
 #define MT_KERNELS_CONV_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include "core/pool.h"
+#include "kernels/product.h"
 
 enum { MT_WINDOW_AXES = 6 };
 
@@ -26,12 +22,10 @@ typedef struct mt_conv {
     int64_t in_channels, out_channels; /* of one group */
 } mt_conv;
 
-/* How many floats of scratch a convolution takes. */
-int64_t mt_conv_scratch(const mt_conv *conv);
-
 /* x [batch, groups * in_channels, in...], weights [groups * out_channels, in_channels, kernel...], bias
- * [groups * out_channels] or NULL, y [batch, groups * out_channels, out...]. */
-void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias, float *y,
-                 float *scratch);
+ * [groups * out_channels] or NULL, y [batch, groups * out_channels, out...]. `activate`, unless it is NULL, is called
+ * for pieces of y as they are finished, to change them in place. */
+void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias,
+                 void (*activate)(float *x, int64_t n), float *y);
 
 #endif

@@ -1,25 +1,14 @@
-/* Tiles of at most 192 x 192 keep both cores busy on the products of a 3-second window (149 x 768 x 768 makes four of
- * them); where there are plenty they are twice as long, since OpenBLAS repacks A and B for every tile. A product with
- * one row or one column is a matrix times a vector and goes to gemv, which reads the matrix once and packs nothing. */
+/* Products of matrices as they come. B is brought into panels: packed ones are there already; a few rows of A (then
+ * copying would cost as much as multiplying) read full panels of a plain B where they lie; otherwise panels are
+ * copied, or transposed, when their turn comes. */
 #include "kernels/gemm.h"
 
-#include <cblas.h>
 #include <limits.h>
-#include <pthread.h>
 #include <string.h>
 
-enum { TILE = 192, LARGE_TILE = 384, PLENTY = 8, TILE_STEP = 16, SMALL = 1 << 18 };
+#include "kernels/simd.h"
 
-static void hold_blas_to_one_thread(void)
-{
-    openblas_set_num_threads(1);
-}
-
-static void prepare_blas(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, hold_blas_to_one_thread);
-}
+enum { FEW_ROWS = 2 * MT_TILE_ROWS };
 
 mt_gemm mt_gemm_plain(int64_t m, int64_t n, int64_t k)
 {
@@ -34,97 +23,120 @@ bool mt_gemm_fits(const mt_gemm *s)
     return true;
 }
 
-static int64_t parts_of(int64_t size, int64_t most)
+/* --- panels --------------------------------------------------------------------------------------------------- */
+
+static void copy_rows(const float *b, int64_t ldb, int64_t depth, int columns, float *to)
 {
-    return (size + most - 1) / most;
-}
-
-/* The length of equal parts, a multiple of TILE_STEP and at most `most`, that cover `size`. */
-static int64_t tile_length(int64_t size, int64_t most)
-{
-    int64_t length = parts_of(size, parts_of(size, most));
-    return parts_of(length, TILE_STEP) * TILE_STEP;
-}
-
-typedef struct tiling {
-    int64_t height, width; /* of a tile */
-    int64_t down, across;  /* tiles in one product */
-} tiling;
-
-static tiling cut(const mt_gemm *s)
-{
-    tiling t = {s->m, s->n, 1, 1};
-    if ((double)s->m * (double)s->n * (double)s->k <= SMALL) return t;
-    int64_t most = parts_of(s->m, LARGE_TILE) * parts_of(s->n, LARGE_TILE) >= PLENTY ? LARGE_TILE : TILE;
-    t.height = tile_length(s->m, most);
-    t.width = tile_length(s->n, most);
-    t.down = parts_of(s->m, t.height);
-    t.across = parts_of(s->n, t.width);
-    return t;
-}
-
-#define FOR_PRECISION(T, letter)                                                                                       \
-    typedef struct letter##_work {                                                                                     \
-        const mt_gemm *shape;                                                                                          \
-        tiling tiles;                                                                                                  \
-        const T *const *a, *const *b;                                                                                  \
-        T *const *c;                                                                                                   \
-    } letter##_work;                                                                                                   \
-                                                                                                                       \
-    /* m rows and n columns from a, b and c on */                                                                      \
-    static void letter##_tile(const mt_gemm *s, int m, int n, const T *a, const T *b, T *c)                            \
-    {                                                                                                                  \
-        int k = (int)s->k, lda = (int)s->lda, ldb = (int)s->ldb, ldc = (int)s->ldc;                                    \
-        T alpha = (T)s->alpha, beta = (T)s->beta;                                                                      \
-        if (m == 1)                                                                                                    \
-            cblas_##letter##gemv(CblasRowMajor, s->b_transposed ? CblasNoTrans : CblasTrans, s->b_transposed ? n : k,  \
-                                 s->b_transposed ? k : n, alpha, b, ldb, a, s->a_transposed ? lda : 1, beta, c, 1);    \
-        else if (n == 1)                                                                                               \
-            cblas_##letter##gemv(CblasRowMajor, s->a_transposed ? CblasTrans : CblasNoTrans, s->a_transposed ? k : m,  \
-                                 s->a_transposed ? m : k, alpha, a, lda, b, s->b_transposed ? 1 : ldb, beta, c, ldc);  \
-        else                                                                                                           \
-            cblas_##letter##gemm(CblasRowMajor, s->a_transposed ? CblasTrans : CblasNoTrans,                           \
-                                 s->b_transposed ? CblasTrans : CblasNoTrans, m, n, k, alpha, a, lda, b, ldb, beta, c, \
-                                 ldc);                                                                                 \
-    }                                                                                                                  \
-                                                                                                                       \
-    static void letter##_block(void *context, size_t block)                                                            \
-    {                                                                                                                  \
-        const letter##_work *w = context;                                                                              \
-        const mt_gemm *s = w->shape;                                                                                   \
-        const tiling *t = &w->tiles;                                                                                   \
-        int64_t i = (int64_t)block / (t->down * t->across), tile = (int64_t)block % (t->down * t->across);             \
-        int64_t row = tile / t->across * t->height, column = tile % t->across * t->width;                              \
-        int64_t m = s->m - row < t->height ? s->m - row : t->height;                                                   \
-        int64_t n = s->n - column < t->width ? s->n - column : t->width;                                               \
-        letter##_tile(s, (int)m, (int)n, w->a[i] + (s->a_transposed ? row : row * s->lda),                             \
-                      w->b[i] + (s->b_transposed ? column * s->ldb : column), w->c[i] + row * s->ldc + column);        \
-    }                                                                                                                  \
-                                                                                                                       \
-    /* With nothing to add up, BLAS need not touch C. */                                                               \
-    static void letter##_empty(const mt_gemm *s, T *c)                                                                 \
-    {                                                                                                                  \
-        for (int64_t i = 0; i < s->m; i++)                                                                             \
-            for (int64_t j = 0; j < s->n; j++) c[i * s->ldc + j] = s->beta == 0 ? 0 : (T)s->beta * c[i * s->ldc + j];  \
-    }                                                                                                                  \
-                                                                                                                       \
-    void mt_##letter##gemm_batch(mt_pool *pool, const mt_gemm *shape, int64_t count, const T *const *a,                \
-                                 const T *const *b, T *const *c)                                                       \
-    {                                                                                                                  \
-        if (shape->m == 0 || shape->n == 0) return;                                                                    \
-        if (shape->k == 0) {                                                                                           \
-            for (int64_t i = 0; i < count; i++) letter##_empty(shape, c[i]);                                           \
-            return;                                                                                                    \
-        }                                                                                                              \
-        prepare_blas();                                                                                                \
-        letter##_work work = {shape, cut(shape), a, b, c};                                                             \
-        mt_parallel(pool, (size_t)(count * work.tiles.down * work.tiles.across), letter##_block, &work);               \
-    }                                                                                                                  \
-                                                                                                                       \
-    void mt_##letter##gemm(mt_pool *pool, const mt_gemm *shape, const T *a, const T *b, T *c)                          \
-    {                                                                                                                  \
-        mt_##letter##gemm_batch(pool, shape, 1, &a, &b, &c);                                                           \
+    if (columns == MT_TILE_COLUMNS) {
+        for (int64_t k = 0; k < depth; k++) memcpy(to + k * MT_TILE_COLUMNS, b + k * ldb, MT_TILE_COLUMNS * sizeof *to);
+        return;
     }
+    for (int64_t k = 0; k < depth; k++, to += MT_TILE_COLUMNS) {
+        memcpy(to, b + k * ldb, (size_t)columns * sizeof *to);
+        memset(to + columns, 0, (size_t)(MT_TILE_COLUMNS - columns) * sizeof *to);
+    }
+}
 
-FOR_PRECISION(float, s)
-FOR_PRECISION(double, d)
+/* Column j of the panel is row j of b. Short stretches of each, so that what is written stays in the first cache. */
+MT_SIMD static void copy_columns(const float *b, int64_t ldb, int64_t depth, int columns, float *to)
+{
+    enum { STRETCH = 16 };
+    for (int64_t first = 0; first < depth; first += STRETCH) {
+        int64_t n = depth - first < STRETCH ? depth - first : STRETCH;
+        float *rows = to + first * MT_TILE_COLUMNS;
+        for (int j = 0; j < columns; j++)
+            for (int64_t k = 0; k < n; k++) rows[k * MT_TILE_COLUMNS + j] = b[j * ldb + first + k];
+        for (int j = columns; j < MT_TILE_COLUMNS; j++)
+            for (int64_t k = 0; k < n; k++) rows[k * MT_TILE_COLUMNS + j] = 0;
+    }
+}
+
+static void copy_panel(const mt_gemm *s, const float *b, int64_t first, int64_t depth, int64_t column, int columns,
+                       float *to)
+{
+    if (s->b_transposed)
+        copy_columns(b + column * s->ldb + first, s->ldb, depth, columns, to);
+    else
+        copy_rows(b + first * s->ldb + column, s->ldb, depth, columns, to);
+}
+
+static int panel_columns(int64_t left)
+{
+    return (int)(left < MT_TILE_COLUMNS ? left : MT_TILE_COLUMNS);
+}
+
+typedef struct matrices {
+    const mt_gemm *shape;
+    const float *const *b;
+} matrices;
+
+static mt_panel_place find_panels(const void *source, const mt_panels *wanted, float *room)
+{
+    const matrices *from = source;
+    const mt_gemm *s = from->shape;
+    const float *b = from->b[wanted->item];
+    int64_t panel = wanted->depth * MT_TILE_COLUMNS, full = wanted->columns / MT_TILE_COLUMNS * MT_TILE_COLUMNS;
+    if (s->b_packed)
+        return (mt_panel_place){b + wanted->column * s->k + wanted->first * MT_TILE_COLUMNS, MT_TILE_COLUMNS,
+                                s->k * MT_TILE_COLUMNS};
+    if (!s->b_transposed && wanted->rows <= FEW_ROWS && wanted->columns == full)
+        return (mt_panel_place){b + wanted->first * s->ldb + wanted->column, s->ldb, MT_TILE_COLUMNS};
+    for (int64_t j = 0; j < wanted->columns; j += MT_TILE_COLUMNS)
+        copy_panel(s, b, wanted->first, wanted->depth, wanted->column + j, panel_columns(wanted->columns - j),
+                   room + j / MT_TILE_COLUMNS * panel);
+    return (mt_panel_place){room, MT_TILE_COLUMNS, panel};
+}
+
+int64_t mt_sgemm_packed_size(const mt_gemm *s)
+{
+    int64_t columns = (s->n + MT_TILE_COLUMNS - 1) / MT_TILE_COLUMNS * MT_TILE_COLUMNS, size;
+    return __builtin_mul_overflow(columns, s->k, &size) ? -1 : size;
+}
+
+typedef struct packing {
+    const mt_gemm *shape;
+    const float *b;
+    float *packed;
+} packing;
+
+static void pack_panel(void *context, size_t panel)
+{
+    const packing *p = context;
+    const mt_gemm *s = p->shape;
+    int64_t column = (int64_t)panel * MT_TILE_COLUMNS;
+    copy_panel(s, p->b, 0, s->k, column, panel_columns(s->n - column), p->packed + column * s->k);
+}
+
+void mt_sgemm_pack(mt_pool *pool, const mt_gemm *s, const float *b, float *packed)
+{
+    packing p = {s, b, packed};
+    mt_parallel(pool, (size_t)((s->n + MT_TILE_COLUMNS - 1) / MT_TILE_COLUMNS), pack_panel, &p);
+}
+
+/* --- products ------------------------------------------------------------------------------------------------- */
+
+void mt_sgemm_batch(mt_pool *pool, const mt_gemm *s, int64_t count, const float *const *a, const float *const *b,
+                    float *const *c)
+{
+    matrices source = {s, b};
+    mt_product product = {.m = s->m,
+                          .n = s->n,
+                          .k = s->k,
+                          .count = count,
+                          .a = a,
+                          .a_row = s->a_transposed ? 1 : s->lda,
+                          .a_step = s->a_transposed ? s->lda : 1,
+                          .panels = find_panels,
+                          .source = &source,
+                          .c = c,
+                          .c_row = s->ldc,
+                          .alpha = (float)s->alpha,
+                          .beta = (float)s->beta,
+                          .epilogue = s->epilogue};
+    mt_product_run(pool, &product);
+}
+
+void mt_sgemm(mt_pool *pool, const mt_gemm *shape, const float *a, const float *b, float *c)
+{
+    mt_sgemm_batch(pool, shape, 1, &a, &b, &c);
+}

@@ -209,14 +209,20 @@ static void run_tile(const attention *a, int64_t job, float *strip)
 {
     int64_t unit = job / a->tiles, first = job % a->tiles * TILE, rows = mt_min(TILE, a->q.length - first);
     int64_t b = unit / a->q.heads, h = unit % a->q.heads, kv = h / (a->q.heads / a->k.heads), keys = a->k.length;
-    mt_gemm product = {false, true, rows, keys, a->q.size, a->q.row_step, a->k.row_step, keys, (double)a->scale, 0};
+    mt_gemm product = mt_gemm_plain(rows, keys, a->q.size);
+    product.b_transposed = true;
+    product.lda = a->q.row_step;
+    product.ldb = a->k.row_step;
+    product.alpha = (double)a->scale;
     mt_sgemm(NULL, &product, a->q.data + b * a->q.batch_step + h * a->q.head_step + first * a->q.row_step,
              a->k.data + b * a->k.batch_step + kv * a->k.head_step, strip);
     for (int64_t i = 0; i < rows; i++) {
         float *record = a->scores ? a->scores + (unit * a->q.length + first + i) * keys : NULL;
         finish_row(a, strip + i * keys, record, b, h, first + i);
     }
-    mt_gemm weighted = {false, false, rows, a->v.size, keys, keys, a->v.row_step, a->y_row_step, 1, 0};
+    mt_gemm weighted = mt_gemm_plain(rows, a->v.size, keys);
+    weighted.ldb = a->v.row_step;
+    weighted.ldc = a->y_row_step;
     mt_sgemm(NULL, &weighted, strip, a->v.data + b * a->v.batch_step + kv * a->v.head_step,
              a->y + b * a->y_batch_step + h * a->y_head_step + first * a->y_row_step);
 }

@@ -180,9 +180,7 @@ static motet_status run_conv(mt_op_context *c, plain_work *work, motet_type type
         run_plain(c->pool, work, type);
         return MOTET_OK;
     }
-    void *scratch;
-    MT_TRY(mt_scratch_array(c, mt_conv_scratch(work->conv), sizeof(float), &scratch));
-    mt_conv_run(c->pool, work->conv, work->x, work->w, work->bias, work->y, scratch);
+    mt_conv_run(c->pool, work->conv, work->x, work->w, work->bias, NULL, work->y);
     return MOTET_OK;
 }
 

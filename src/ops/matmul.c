@@ -131,7 +131,56 @@ motet_status mt_matmul_run(mt_op_context *c, const mt_matmul *plan, motet_type t
     return MOTET_OK;
 }
 
+/* --- packed weights ------------------------------------------------------------------------------------------- */
+
+typedef struct packing {
+    mt_pool *pool;
+    const mt_gemm *shape;
+    int64_t count;
+    const float *b;
+} packing;
+
+static void pack(const void *context, void *memory)
+{
+    const packing *p = context;
+    for (int64_t i = 0; i < p->count; i++)
+        mt_sgemm_pack(p->pool, p->shape, p->b + i * p->shape->n * p->shape->k,
+                      (float *)memory + i * mt_sgemm_packed_size(p->shape));
+}
+
+motet_status mt_matmul_pack(mt_op_context *c, int i, const mt_gemm *shape, int64_t count, const float **b)
+{
+    packing p = {c->pool, shape, count, *b};
+    size_t bytes;
+    int64_t each = mt_sgemm_packed_size(shape);
+    if (each < 0 || !mt_mul((size_t)each, (size_t)count * sizeof(float), &bytes))
+        return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
+    const void *kept;
+    void *fresh;
+    if (mt_in(c, i)->constant) {
+        MT_TRY(mt_keep(c, i, bytes, pack, &p, &kept));
+        *b = kept;
+    } else {
+        MT_TRY(mt_scratch(c, bytes, &fresh));
+        pack(&p, fresh);
+        *b = fresh;
+    }
+    return MOTET_OK;
+}
+
 /* --- MatMul --------------------------------------------------------------------------------------------------- */
+
+/* Any stack of rows times one matrix of weights: one tall product. */
+static motet_status multiply_weights(mt_op_context *c, const mt_matmul *plan, const void *a, const float *b, void *out)
+{
+    mt_gemm shape = plan->shape;
+    shape.m = shape.k ? mt_in(c, 0)->count / shape.k : 0;
+    if (!mt_gemm_fits(&shape)) return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
+    MT_TRY(mt_matmul_pack(c, 1, &shape, 1, &b));
+    shape.b_packed = true;
+    mt_sgemm(c->pool, &shape, a, b, out);
+    return MOTET_OK;
+}
 
 motet_status mt_op_matmul(mt_op_context *c)
 {
@@ -148,7 +197,8 @@ motet_status mt_op_matmul(mt_op_context *c)
     MT_TRY(mt_value_out_make(c, 0, a->type, plan.rank, plan.dims, &out));
     MT_TRY(mt_values(c, a, type, &x));
     MT_TRY(mt_values(c, b, type, &y));
-    MT_TRY(mt_matmul_run(c, &plan, type, x, y, out.values));
+    bool weights = type == MOTET_FLOAT && b->constant && b->rank == 2 && plan.shape.k > 0 && !c->reference;
+    MT_TRY(weights ? multiply_weights(c, &plan, x, y, out.values) : mt_matmul_run(c, &plan, type, x, y, out.values));
     mt_value_out_store(&out);
     return MOTET_OK;
 }
@@ -168,7 +218,7 @@ static motet_status spread_bias(mt_op_context *c, const motet_tensor *bias, mote
 
 /* Computes in double for double, in float32 for the other floats, and for integers in double as well: alpha and beta
  * are floats, and the result is rounded towards zero. */
-static motet_status run_gemm(mt_op_context *c, const mt_gemm *shape, motet_tensor *out)
+static motet_status run_gemm(mt_op_context *c, mt_gemm *shape, motet_tensor *out)
 {
     bool single = out->type == MOTET_FLOAT || out->type == MOTET_FLOAT16 || out->type == MOTET_BFLOAT16;
     motet_type type = single ? MOTET_FLOAT : MOTET_DOUBLE;
@@ -180,10 +230,16 @@ static motet_status run_gemm(mt_op_context *c, const mt_gemm *shape, motet_tenso
         MT_TRY(mt_scratch_array(c, tensors[i]->count, motet_type_size(type), &values[i]));
         mt_convert(values[i], type, tensors[i]->data, tensors[i]->type, tensors[i]->count);
     }
-    if (single)
+    if (single && tensors[1]->constant) {
+        const float *b = values[1];
+        MT_TRY(mt_matmul_pack(c, 1, shape, 1, &b));
+        shape->b_packed = true;
+        mt_sgemm(c->pool, shape, values[0], b, values[2]);
+    } else if (single) {
         mt_sgemm(c->pool, shape, values[0], values[1], values[2]);
-    else
+    } else {
         mt_dgemm(c->pool, shape, values[0], values[1], values[2]);
+    }
     if (out->type != type) mt_convert(out->data, out->type, values[2], type, out->count);
     return MOTET_OK;
 }
@@ -200,7 +256,12 @@ motet_status mt_op_gemm(mt_op_context *c)
     int64_t m = a->dims[ta], k = a->dims[!ta], n = b->dims[!tb];
     if (b->dims[tb] != k)
         return mt_op_fail(c, MOTET_ERROR_SHAPE, "the inner dimensions are %" PRId64 " and %" PRId64, k, b->dims[tb]);
-    mt_gemm shape = {ta, tb, m, n, k, a->dims[1], b->dims[1], n, (double)mt_attr_float(c, "alpha", 1), 0};
+    mt_gemm shape = mt_gemm_plain(m, n, k);
+    shape.a_transposed = ta;
+    shape.b_transposed = tb;
+    shape.lda = a->dims[1];
+    shape.ldb = b->dims[1];
+    shape.alpha = (double)mt_attr_float(c, "alpha", 1);
     if (!mt_gemm_fits(&shape)) return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
     motet_tensor *out;
     MT_TRY(mt_out(c, 0, a->type, 2, (int64_t[]){m, n}, &out));

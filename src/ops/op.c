@@ -110,6 +110,11 @@ motet_status mt_scratch(mt_op_context *c, size_t bytes, void **out)
     return c->host->scratch(c, bytes, out);
 }
 
+motet_status mt_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context, const void **out)
+{
+    return c->host->keep(c, i, bytes, fill, context, out);
+}
+
 motet_status mt_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs, int input_count,
                           motet_tensor *outputs, int output_count)
 {

@@ -2,8 +2,8 @@
  *
  * An operator is a function from inputs to outputs. It asks for its outputs by type and shape (mt_out) and for scratch
  * memory (mt_scratch) and never allocates or frees anything itself, so the engine alone decides where memory comes
- * from. It must not keep anything between calls. Inputs are only read; an output never aliases an input unless it was
- * made by mt_out_view. */
+ * from. It must not keep anything between calls but by mt_keep. Inputs are only read; an output never aliases an input
+ * unless it was made by mt_out_view. */
 #ifndef MT_OPS_OP_H
 #define MT_OPS_OP_H
 
@@ -15,6 +15,9 @@ typedef struct mt_graph mt_graph; /* graph/graph.h */
 typedef struct mt_op mt_op;
 typedef struct mt_op_context mt_op_context;
 
+/* Writes what is to be kept (mt_keep). */
+typedef void (*mt_fill)(const void *context, void *memory);
+
 /* What the engine does for an operator; the calls below reach it through the context. A test that drives an operator
  * without an engine brings its own. */
 typedef struct mt_op_host {
@@ -22,6 +25,7 @@ typedef struct mt_op_host {
     motet_status (*scratch)(mt_op_context *c, size_t bytes, void **out);
     motet_status (*run_graph)(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,
                               int input_count, motet_tensor *outputs, int output_count);
+    motet_status (*keep)(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context, const void **out);
 } mt_op_host;
 
 struct mt_op_context {
@@ -65,6 +69,10 @@ motet_status mt_out_view(mt_op_context *c, int i, const motet_tensor *source, in
 
 /* 64-byte aligned memory until the operator returns, not cleared. */
 motet_status mt_scratch(mt_op_context *c, size_t bytes, void **out);
+
+/* 64-byte aligned memory for what can be made of input i once and for all, as it is a constant: fill(context, memory)
+ * writes it in the first run, and every later run of the node finds it again. */
+motet_status mt_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context, const void **out);
 
 /* --- attributes ---------------------------------------------------------------------------------------------- */
 

@@ -7,8 +7,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/gemm.h"
 #include "kernels/math.h"
+#include "ops/matmul.h"
 #include "ops/support.h"
 
 /* --- activations ---------------------------------------------------------------------------------------------- */
@@ -110,11 +110,12 @@ typedef struct direction {
     const recurrent *net;
     bool backwards;
     const activation *act;
-    const float *w, *r, *bias, *peepholes; /* this direction's part; bias and peepholes may be NULL */
-    float *input_part;                     /* [steps * batch, gates * hidden] */
-    float *hidden_part;                    /* [batch, gates * hidden] */
-    float *h, *c;                          /* [batch, hidden] */
-    float *y;                              /* this direction's first row in the output Y, or NULL */
+    const float *r, *bias, *peepholes; /* this direction's part; bias and peepholes may be NULL */
+    const float *w_packed, *r_packed;
+    float *input_part;  /* [steps * batch, gates * hidden] */
+    float *hidden_part; /* [batch, gates * hidden] */
+    float *h, *c;       /* [batch, hidden] */
+    float *y;           /* this direction's first row in the output Y, or NULL */
 } direction;
 
 /* Moves one batch item a step on: x and rec are its rows of the input and the hidden part, which may be overwritten. */
@@ -234,19 +235,40 @@ static motet_status initial_state(mt_op_context *c, const recurrent *n, int inpu
     return MOTET_OK;
 }
 
+/* [width, inner] times a vector, transposed. */
+static mt_gemm weights_shape(const recurrent *n, int64_t rows, int64_t inner)
+{
+    mt_gemm shape = mt_gemm_plain(rows, n->gates * n->hidden, inner);
+    shape.b_transposed = true;
+    shape.ldb = inner;
+    return shape;
+}
+
+/* This direction's part of input i, packed. */
+static motet_status pack_weights(mt_op_context *c, const recurrent *n, int i, int64_t inner, int d, const float **out)
+{
+    const void *all;
+    mt_gemm shape = weights_shape(n, 1, inner);
+    MT_TRY(mt_values(c, mt_in(c, i), MOTET_FLOAT, &all));
+    const float *packed = all;
+    MT_TRY(mt_matmul_pack(c, i, &shape, n->directions, &packed));
+    *out = packed + d * mt_sgemm_packed_size(&shape);
+    return MOTET_OK;
+}
+
 static motet_status prepare_direction(mt_op_context *c, recurrent *n, int d)
 {
     direction *to = &n->direction[d];
-    const void *w, *r, *bias, *peepholes;
+    const void *r, *bias, *peepholes;
     int64_t width = n->gates * n->hidden;
-    MT_TRY(mt_values(c, mt_in(c, 1), MOTET_FLOAT, &w));
     MT_TRY(mt_values(c, mt_in(c, 2), MOTET_FLOAT, &r));
     MT_TRY(mt_values(c, mt_in(c, 3), MOTET_FLOAT, &bias));
     MT_TRY(mt_values(c, mt_in(c, 7), MOTET_FLOAT, &peepholes));
     to->net = n;
     to->act = n->act + d * n->each;
-    to->w = (const float *)w + d * width * n->inputs;
     to->r = (const float *)r + d * width * n->hidden;
+    MT_TRY(pack_weights(c, n, 1, n->inputs, d, &to->w_packed));
+    MT_TRY(pack_weights(c, n, 2, n->hidden, d, &to->r_packed));
     to->bias = bias ? (const float *)bias + d * 2 * width : NULL;
     to->peepholes = peepholes ? (const float *)peepholes + d * 3 * n->hidden : NULL;
     MT_TRY(scratch_floats(c, n->steps * n->batch, width, &to->input_part));
@@ -264,24 +286,22 @@ static void multiply_inputs(mt_pool *pool, const direction *d)
     const recurrent *n = d->net;
     int64_t width = n->gates * n->hidden, folded = n->linear_before_reset ? 2 * n->hidden : width;
     int64_t rows = n->steps * n->batch;
-    mt_gemm shape = mt_gemm_plain(rows, width, n->inputs);
-    shape.b_transposed = true;
-    shape.ldb = n->inputs;
+    mt_gemm shape = weights_shape(n, rows, n->inputs);
+    shape.b_packed = true;
     shape.beta = d->bias ? 1 : 0;
     for (int64_t row = 0; row < rows && d->bias; row++)
         for (int64_t i = 0; i < width; i++)
             d->input_part[row * width + i] = d->bias[i] + (i < folded ? d->bias[width + i] : 0);
-    mt_sgemm(pool, &shape, n->x, d->w, d->input_part);
+    mt_sgemm(pool, &shape, n->x, d->w_packed, d->input_part);
 }
 
 static void step_batch(const direction *d, int64_t step)
 {
     const recurrent *n = d->net;
     int64_t width = n->gates * n->hidden;
-    mt_gemm shape = mt_gemm_plain(n->batch, width, n->hidden);
-    shape.b_transposed = true;
-    shape.ldb = n->hidden;
-    mt_sgemm(NULL, &shape, d->h, d->r, d->hidden_part);
+    mt_gemm shape = weights_shape(n, n->batch, n->hidden);
+    shape.b_packed = true;
+    mt_sgemm(NULL, &shape, d->h, d->r_packed, d->hidden_part);
     for (int64_t b = 0; b < n->batch; b++) {
         int64_t length = n->lengths ? n->lengths[b] : n->steps, at = d->backwards ? length - 1 - step : step;
         if (step >= length) continue;

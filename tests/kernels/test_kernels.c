@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/cpu.h"
 #include "core/memory.h"
 #include "core/pool.h"
 #include "kernels/conv.h"
@@ -268,6 +269,46 @@ static void products_of_random_shapes(void **state)
     mt_pool_destroy(pool);
 }
 
+static void negate(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) x[i] = -x[i];
+}
+
+/* Packed or not, with one row or with many, an element is the same chain of operations; and the epilogue. */
+static void packed_products_are_the_same(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 60; round++) {
+        mt_gemm s = mt_gemm_plain(random_up_to(40), random_up_to(100), random_up_to(round % 10 ? 70 : 1100));
+        s.b_transposed = round & 1;
+        s.ldb = s.b_transposed ? s.k : s.n;
+        float *a = random_floats(s.m * s.k), *b = random_floats(s.n * s.k), *bias = random_floats(s.n);
+        float *plain = random_floats(s.m * s.n);
+        guarded packed = guarded_make(mt_sgemm_packed_size(&s)), c = guarded_make(s.m * s.n);
+        mt_sgemm(NULL, &s, a, b, plain);
+        mt_sgemm_pack(NULL, &s, b, packed.values);
+        guarded_check(&packed);
+        mt_gemm again = s;
+        again.b_packed = true;
+        mt_sgemm(NULL, &again, a, packed.values, c.values);
+        assert_memory_equal(c.values, plain, (size_t)c.count * sizeof *plain);
+        again.m = 1;
+        mt_sgemm(NULL, &again, a + (s.m - 1) * s.k, packed.values, c.values);
+        assert_memory_equal(c.values, plain + (s.m - 1) * s.n, (size_t)s.n * sizeof *plain);
+        again.m = s.m;
+        again.epilogue = (mt_epilogue){.column_bias = bias, .activate = negate};
+        mt_sgemm(NULL, &again, a, packed.values, c.values);
+        for (int64_t i = 0; i < s.m * s.n; i++) assert_true(c.values[i] == -(plain[i] + bias[i % s.n]));
+        guarded_check(&c);
+        mt_free(a);
+        mt_free(b);
+        mt_free(bias);
+        mt_free(plain);
+        mt_free(packed.all);
+        mt_free(c.all);
+    }
+}
+
 static void a_product_without_terms_is_zero(void **state)
 {
     (void)state;
@@ -328,22 +369,20 @@ static void check_conv(mt_pool *pool, const mt_conv *v, bool with_bias)
     float *x = random_floats(v->batch * v->groups * v->in_channels * s->in_count);
     float *w = random_floats(filters * v->in_channels * s->taps), *bias = with_bias ? random_floats(filters) : NULL;
     double *wanted = mt_alloc((size_t)outputs * sizeof *wanted);
-    guarded y = guarded_make(outputs), again = guarded_make(outputs), scratch = guarded_make(mt_conv_scratch(v));
+    guarded y = guarded_make(outputs), again = guarded_make(outputs);
     plain_conv(v, x, w, bias, wanted);
-    mt_conv_run(NULL, v, x, w, bias, y.values, scratch.values);
-    mt_conv_run(pool, v, x, w, bias, again.values, scratch.values);
+    mt_conv_run(NULL, v, x, w, bias, NULL, y.values);
+    mt_conv_run(pool, v, x, w, bias, NULL, again.values);
     assert_close(y.values, wanted, outputs, v->in_channels * s->taps);
     assert_memory_equal(y.values, again.values, (size_t)outputs * sizeof *y.values);
     guarded_check(&y);
     guarded_check(&again);
-    guarded_check(&scratch);
     mt_free(x);
     mt_free(w);
     mt_free(bias);
     mt_free(wanted);
     mt_free(y.all);
     mt_free(again.all);
-    mt_free(scratch.all);
 }
 
 static void convolutions_of_random_shapes(void **state)
@@ -370,7 +409,6 @@ static void convolutions_of_random_shapes(void **state)
     mt_pool_destroy(pool);
 }
 
-/* Larger than one round of unrolling: columns go by slices. */
 static void a_long_convolution(void **state)
 {
     (void)state;
@@ -378,13 +416,27 @@ static void a_long_convolution(void **state)
     mt_conv v = {.batch = 1, .groups = 1, .in_channels = 64, .out_channels = 3};
     v.window = (mt_window){.axes = 1, .in = {30000}, .kernel = {5}, .stride = {2}, .dilation = {1}, .before = {3}};
     finish_window(&v.window);
-    assert_true(mt_conv_scratch(&v) < 64 * 5 * v.window.out_count);
     check_conv(pool, &v, true);
     mt_pool_destroy(pool);
 }
 
+/* --- every level ---------------------------------------------------------------------------------------------- */
+
+/* The group once for every level that this processor has. */
+static int at_level(mt_cpu level, const struct CMUnitTest *tests, size_t count)
+{
+    if (!mt_cpu_has(level)) return 0;
+    mt_cpu_force(level);
+    return _cmocka_run_group_tests(mt_cpu_name(level), tests, count, NULL, NULL);
+}
+
 int main(void)
 {
+    static const struct CMUnitTest levelled[] = {
+        cmocka_unit_test(products_of_random_shapes),    cmocka_unit_test(a_product_without_terms_is_zero),
+        cmocka_unit_test(packed_products_are_the_same), cmocka_unit_test(convolutions_of_random_shapes),
+        cmocka_unit_test(a_long_convolution),
+    };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_keep_their_promised_errors),
         cmocka_unit_test(functions_at_the_ends),
@@ -392,10 +444,9 @@ int main(void)
         cmocka_unit_test(halves_round_to_even),
         cmocka_unit_test(rows_of_every_length),
         cmocka_unit_test(moments_do_not_cancel),
-        cmocka_unit_test(products_of_random_shapes),
-        cmocka_unit_test(a_product_without_terms_is_zero),
-        cmocka_unit_test(convolutions_of_random_shapes),
-        cmocka_unit_test(a_long_convolution),
     };
-    return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
+    int failed = cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
+    for (int level = 0; level < MT_CPU_LEVELS; level++)
+        failed += at_level((mt_cpu)level, levelled, sizeof levelled / sizeof *levelled);
+    return failed;
 }

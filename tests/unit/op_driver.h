@@ -46,9 +46,20 @@ static motet_status driver_scratch(mt_op_context *c, size_t bytes, void **out)
     return MOTET_OK;
 }
 
+static motet_status driver_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context,
+                                const void **out)
+{
+    void *memory;
+    (void)i;
+    if (driver_scratch(c, bytes, &memory) != MOTET_OK) return MOTET_ERROR_MEMORY;
+    fill(context, memory);
+    *out = memory;
+    return MOTET_OK;
+}
+
 static driver *drive(const char *type, int version)
 {
-    static const mt_op_host host = {driver_alloc, driver_scratch, NULL};
+    static const mt_op_host host = {driver_alloc, driver_scratch, NULL, driver_keep};
     driver *d = mt_alloc_zero(1, sizeof *d);
     assert_non_null(d);
     d->node = (mt_node){.name = "driven",
