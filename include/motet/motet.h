@@ -3,12 +3,15 @@
 #define MOTET_MOTET_H
 
 #include "motet/audio.h"
+#include "motet/compare.h"
 #include "motet/diarize.h"
 #include "motet/file.h"
 #include "motet/latency.h"
+#include "motet/model.h"
 #include "motet/score.h"
 #include "motet/session.h"
 #include "motet/status.h"
 #include "motet/tensor.h"
+#include "motet/tensor_file.h"
 
 #endif

@@ -27,7 +27,8 @@ typedef enum motet_status {
     MOTET_ERROR_UNSUPPORTED, /* well formed, but beyond what motet does: a missing operator, an unknown role */
     MOTET_ERROR_SHAPE,       /* tensors of types or shapes that do not fit together */
     MOTET_ERROR_LIMIT,       /* beyond a limit that guards against hostile input */
-    MOTET_ERROR_CANCELLED    /* stopped on request */
+    MOTET_ERROR_CANCELLED,   /* stopped on request */
+    MOTET_ERROR_DIFFERENT    /* compared things that are further apart than allowed */
 } motet_status;
 
 /* A short English name such as "out of memory"; never NULL. Static storage. */

@@ -66,6 +66,10 @@ MOTET_API int64_t motet_tensor_count(const motet_tensor *tensor);       /* eleme
 MOTET_API void *motet_tensor_data(motet_tensor *tensor);                /* not for MOTET_STRING */
 MOTET_API const void *motet_tensor_const_data(const motet_tensor *tensor);
 
+/* Element `index`, counted in row-major order, as a number: the real part of a complex one, 0 or 1 of a bool; integers
+ * beyond 2^53 are rounded. NaN for what is no number or not there. */
+MOTET_API double motet_tensor_number(const motet_tensor *tensor, int64_t index);
+
 /* Element `index` of a MOTET_STRING tensor, NUL-terminated (the string itself may hold NULs: *length tells, when not
  * NULL). Owned by the tensor. */
 MOTET_API const char *motet_tensor_string(const motet_tensor *tensor, int64_t index, size_t *length);

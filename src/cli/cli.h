@@ -10,6 +10,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_MISUSE = 2, EXIT_PARTLY = 3 };
 /* One function a command: argv[0] is the command's name. Returns the exit status. */
 int cli_diarize(int argc, char **argv);
 int cli_score(int argc, char **argv);
+int cli_model(int argc, char **argv);
 
 /* "motet diarize: text" on stderr. */
 void cli_say(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,6 +1,6 @@
 /* Writing a file so that nobody ever sees half of it: a temporary file in the same folder, fsync, rename. A symbolic
  * link stays one (its target is replaced), and a file that is there keeps its permissions. */
-#include "motet/file.h"
+#include "core/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +20,7 @@ static motet_status fail_io(const char *path, const char *doing)
     return mt_fail(MOTET_ERROR_IO, "%s: cannot %s: %s", path, doing, strerror(errno));
 }
 
-static bool write_all(int file, const char *bytes, size_t length)
+static bool write_part(int file, const char *bytes, size_t length)
 {
     while (length) {
         ssize_t written = write(file, bytes, length);
@@ -32,11 +32,18 @@ static bool write_all(int file, const char *bytes, size_t length)
     return true;
 }
 
-static motet_status write_in_place(const char *path, const char *bytes, size_t length)
+static bool write_all(int file, const mt_part *parts, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!write_part(file, parts[i].bytes, parts[i].length)) return false;
+    return true;
+}
+
+static motet_status write_in_place(const char *path, const mt_part *parts, size_t count)
 {
     int file = open(path, O_WRONLY | O_CLOEXEC);
     if (file < 0) return fail_io(path, "open it for writing");
-    bool written = write_all(file, bytes, length);
+    bool written = write_all(file, parts, count);
     int saved = errno;
     if (close(file) && written) return fail_io(path, "write");
     errno = saved;
@@ -71,7 +78,7 @@ static void sync_folder(const char *folder)
 }
 
 /* `path` without links in it; `replaced` is the file it names now, NULL when there is none. */
-static motet_status write_and_rename(const char *path, const struct stat *replaced, const char *bytes, size_t length)
+static motet_status write_and_rename(const char *path, const struct stat *replaced, const mt_part *parts, size_t count)
 {
     char folder[PATH_MAX], temporary[PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -80,7 +87,7 @@ static motet_status write_and_rename(const char *path, const struct stat *replac
     snprintf(folder, sizeof folder, "%.*s", folder_length, slash ? path : ".");
     int file = create_temporary(folder, temporary, sizeof temporary);
     if (file < 0) return fail_io(path, "create it");
-    bool written = (!replaced || fchmod(file, replaced->st_mode & 07777) == 0) && write_all(file, bytes, length) &&
+    bool written = (!replaced || fchmod(file, replaced->st_mode & 07777) == 0) && write_all(file, parts, count) &&
                    fsync(file) == 0;
     int saved = errno;
     if (close(file) && written) {
@@ -102,18 +109,23 @@ static bool is_device_name(const char *path)
     return strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
 }
 
-motet_status motet_file_write(const char *path, const char *bytes, size_t length)
+motet_status mt_file_write_parts(const char *path, const mt_part *parts, size_t count)
 {
     struct stat at;
-    if (stat(path, &at) != 0) return write_and_rename(path, NULL, bytes, length);
+    if (stat(path, &at) != 0) return write_and_rename(path, NULL, parts, count);
     if (S_ISDIR(at.st_mode)) {
         errno = EISDIR;
         return fail_io(path, "write");
     }
     /* /dev/stdout may well lead to a regular file, but whoever says /dev/stdout means the open file. */
-    if (!S_ISREG(at.st_mode) || is_device_name(path)) return write_in_place(path, bytes, length);
+    if (!S_ISREG(at.st_mode) || is_device_name(path)) return write_in_place(path, parts, count);
     char target[PATH_MAX];
     if (!realpath(path, target)) return fail_io(path, "write");
-    if (is_device_name(target)) return write_in_place(path, bytes, length);
-    return write_and_rename(target, &at, bytes, length);
+    if (is_device_name(target)) return write_in_place(path, parts, count);
+    return write_and_rename(target, &at, parts, count);
+}
+
+motet_status motet_file_write(const char *path, const char *bytes, size_t length)
+{
+    return mt_file_write_parts(path, &(mt_part){bytes, length}, 1);
 }

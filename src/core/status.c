@@ -24,6 +24,7 @@ const char *motet_status_name(motet_status status)
     case MOTET_ERROR_SHAPE: return "shape mismatch";
     case MOTET_ERROR_LIMIT: return "limit exceeded";
     case MOTET_ERROR_CANCELLED: return "cancelled";
+    case MOTET_ERROR_DIFFERENT: return "different";
     }
     return "unknown status";
 }

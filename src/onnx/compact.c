@@ -9,7 +9,6 @@
  * a message that occurs twice, and knows the byte at which a damaged file goes wrong. */
 #include "onnx/compact.h"
 
-#include <protobuf-c/protobuf-c.h>
 #include <string.h>
 
 #include "core/memory.h"
@@ -180,11 +179,11 @@ static motet_status copy_message(compactor *c, const ProtobufCMessageDescriptor 
     return MOTET_OK;
 }
 
-motet_status mt_compact(mt_map file, uint8_t **out, size_t *size)
+motet_status mt_compact(mt_map file, const ProtobufCMessageDescriptor *message, uint8_t **out, size_t *size)
 {
     compactor c = {.base = file.bytes};
     *out = NULL;
-    motet_status status = copy_message(&c, &onnx__model_proto__descriptor, file.bytes, file.bytes + file.size, 0);
+    motet_status status = copy_message(&c, message, file.bytes, file.bytes + file.size, 0);
     if (status == MOTET_OK && c.used > max_size)
         status = mt_fail(MOTET_ERROR_LIMIT, "more than 2 GiB of structure besides the weights");
     if (status != MOTET_OK) {

@@ -2,6 +2,8 @@
 #ifndef MT_ONNX_COMPACT_H
 #define MT_ONNX_COMPACT_H
 
+#include <protobuf-c/protobuf-c.h>
+
 #include "motet/status.h"
 #include "onnx/map.h"
 
@@ -13,8 +15,8 @@ typedef struct mt_span {
 /* FunctionProto.attribute_proto, the attributes with defaults, is younger than the schema that Debian ships. */
 enum { MT_FUNCTION_ATTRIBUTE_PROTO = 11 };
 
-/* Checks and copies a ModelProto. *out is freed with mt_free. Errors: FORMAT with the byte where the file goes wrong,
- * LIMIT, MEMORY. */
-motet_status mt_compact(mt_map file, uint8_t **out, size_t *size);
+/* Checks and copies a file that is one message (a ModelProto, a TensorProto). *out is freed with mt_free. Errors:
+ * FORMAT with the byte where the file goes wrong, LIMIT, MEMORY. */
+motet_status mt_compact(mt_map file, const ProtobufCMessageDescriptor *message, uint8_t **out, size_t *size);
 
 #endif

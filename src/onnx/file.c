@@ -57,31 +57,39 @@ motet_status mt_file_unpack_attribute(mt_file *file, const ProtobufCMessageUnkno
     return MOTET_OK;
 }
 
-static motet_status read_structure(mt_file *file)
+static motet_status read_structure(mt_file *file, const ProtobufCMessageDescriptor *descriptor)
 {
     static const char pointer_file[] = "version https://git-lfs";
     if (file->map.size >= sizeof pointer_file && !memcmp(file->map.bytes, pointer_file, sizeof pointer_file - 1))
         return mt_fail(MOTET_ERROR_FORMAT, "a Git LFS pointer; fetch the file itself with git lfs pull");
     uint8_t *compact;
     size_t size;
-    MT_TRY(mt_compact(file->map, &compact, &size));
-    const ProtobufCMessage *message = NULL;
-    motet_status status = unpack(file, &onnx__model_proto__descriptor, compact, size, &message);
+    MT_TRY(mt_compact(file->map, descriptor, &compact, &size));
+    motet_status status = unpack(file, descriptor, compact, size, &file->message);
     mt_free(compact);
-    file->model = (const Onnx__ModelProto *)message;
-    if (status == MOTET_OK && !file->model->graph) status = mt_fail(MOTET_ERROR_FORMAT, "there is no graph in it");
     return status;
 }
 
-/* Hands out the file, or closes it when the structure cannot be read. */
-static motet_status finish(mt_file *file, mt_file **out)
+static motet_status read_model(mt_file *file)
 {
-    motet_status status = read_structure(file);
-    if (status == MOTET_OK) {
+    MT_TRY(read_structure(file, &onnx__model_proto__descriptor));
+    file->model = (const Onnx__ModelProto *)file->message;
+    return file->model->graph ? MOTET_OK : mt_fail(MOTET_ERROR_FORMAT, "there is no graph in it");
+}
+
+/* Hands out the file, or closes it when its structure could not be read. */
+static motet_status finish(mt_file *file, motet_status status, mt_file **out)
+{
+    if (status == MOTET_OK)
         *out = file;
-        return MOTET_OK;
-    }
-    mt_file_close(file);
+    else
+        mt_file_close(file);
+    return status;
+}
+
+static motet_status finish_model(mt_file *file, mt_file **out)
+{
+    motet_status status = finish(file, read_model(file), out);
     return status == MOTET_ERROR_FORMAT ? mt_fail_in(status, "not an ONNX model") : status;
 }
 
@@ -96,17 +104,31 @@ static motet_status map_path(mt_file *file, const char *path)
     return mt_external_open(path, &file->external);
 }
 
+static motet_status map_new(const char *path, mt_file **out)
+{
+    *out = mt_alloc_zero(1, sizeof **out);
+    if (!*out) return mt_fail_memory(sizeof **out);
+    motet_status status = map_path(*out, path);
+    if (status == MOTET_OK) return MOTET_OK;
+    mt_file_close(*out);
+    *out = NULL;
+    return status;
+}
+
 motet_status mt_file_open(const char *path, mt_file **out)
 {
+    mt_file *file;
     *out = NULL;
-    mt_file *file = mt_alloc_zero(1, sizeof *file);
-    if (!file) return mt_fail_memory(sizeof *file);
-    motet_status status = map_path(file, path);
-    if (status != MOTET_OK) {
-        mt_file_close(file);
-        return status;
-    }
-    return finish(file, out);
+    MT_TRY(map_new(path, &file));
+    return finish_model(file, out);
+}
+
+motet_status mt_file_open_message(const char *path, const ProtobufCMessageDescriptor *message, mt_file **out)
+{
+    mt_file *file;
+    *out = NULL;
+    MT_TRY(map_new(path, &file));
+    return finish(file, read_structure(file, message), out);
 }
 
 motet_status mt_file_open_memory(const void *bytes, size_t size, mt_file **out)
@@ -116,11 +138,12 @@ motet_status mt_file_open_memory(const void *bytes, size_t size, mt_file **out)
     mt_file *file = mt_alloc_zero(1, sizeof *file);
     if (!file) return mt_fail_memory(sizeof *file);
     file->map = (mt_map){bytes, size};
-    return finish(file, out);
+    return finish_model(file, out);
 }
 
 void mt_file_forget_structure(mt_file *file)
 {
+    file->message = NULL;
     file->model = NULL;
     mt_arena_clear(&file->arena);
     mt_external_leave_folder(file->external);

@@ -15,14 +15,18 @@ typedef struct mt_file {
     bool owns_map;         /* false: the caller's memory */
     mt_external *external; /* NULL: external data is refused */
     mt_arena arena;        /* of the structure */
-    const Onnx__ModelProto *model;
+    const ProtobufCMessage *message;
+    const Onnx__ModelProto *model; /* the message, when the file is a model */
 } mt_file;
 
 /* Opens and checks the wire format. Messages do not name the file, as the caller does.
  * Errors: IO, FORMAT ("not an ONNX model: ..."), LIMIT, MEMORY. */
 motet_status mt_file_open(const char *path, mt_file **out);
 
-/* The same over memory that must outlive it. */
+/* The same for a file that is some other message, such as a TensorProto. */
+motet_status mt_file_open_message(const char *path, const ProtobufCMessageDescriptor *message, mt_file **out);
+
+/* mt_file_open over memory that must outlive the file. */
 motet_status mt_file_open_memory(const void *bytes, size_t size, mt_file **out);
 
 /* Unpacks an AttributeProto that protobuf-c left alone because it knows no field of that number. Its memory goes with
@@ -30,7 +34,7 @@ motet_status mt_file_open_memory(const void *bytes, size_t size, mt_file **out);
 motet_status mt_file_unpack_attribute(mt_file *file, const ProtobufCMessageUnknownField *field,
                                       const Onnx__AttributeProto **out);
 
-/* Frees the structure (file->model is NULL then); weights that tensors show stay. */
+/* Frees the structure (file->message and file->model are NULL then); weights that tensors show stay. */
 void mt_file_forget_structure(mt_file *file);
 
 void mt_file_close(mt_file *file); /* NULL is allowed */
