@@ -12,20 +12,21 @@
 #include <unistd.h>
 
 #include "model_cases.h"
+#include "model_passing.h"
 
 static const char command[] = "model test";
 
 typedef struct settings {
-    const char *only;
+    const char *only, *passing;
     motet_session_options session;
     int timeout; /* seconds that a case may take */
-    bool failures, json, here;
+    bool update, failures, json, here;
 } settings;
 
 static void help(void)
 {
     fputs(
-        "usage: motet model test [OPTION...] FOLDER...\n\n"
+        "usage: motet model test [OPTION...] [NAME=]FOLDER...\n\n"
         "Runs test cases in the layout of the ONNX backend tests: folders with model.onnx and\n"
         "test_data_set_*/{input,output}_*.pb, found in FOLDER and below it. A line a case, with the reason of a\n"
         "failure, and a total. Types and shapes must be the same; floating point is compared with rtol 1e-3 and atol\n"
@@ -132,57 +133,74 @@ static json_t *outcome_json(const model_case *tested, const model_outcome *outco
 
 /* --- all of them ---------------------------------------------------------------------------------------------- */
 
-static int run_all(const settings *s, const model_case_list *list)
+static void run_one(const settings *s, const model_case *tested, model_outcome *outcome)
 {
-    json_t *lines = json_array();
-    size_t tried = 0, passed = 0;
-    for (size_t i = 0; i < list->count; i++) {
-        static model_outcome outcome;
-        const model_case *tested = &list->cases[i];
-        if (s->only && !strstr(tested->name, s->only)) continue;
-        outcome = (model_outcome){0};
-        if (s->here)
-            model_case_run(tested, &s->session, &outcome);
-        else
-            run_apart(tested, s, &outcome);
-        cli_make_printable(outcome.why);
-        print_line(s, tested, &outcome);
-        if (s->json) json_array_append_new(lines, outcome_json(tested, &outcome));
-        tried++;
-        passed += outcome.passed;
-    }
-    bool told;
-    if (s->json) {
-        told = model_print_json(command, json_pack("{s:I, s:I, s:o}", "passed", (json_int_t)passed, "cases",
-                                                   (json_int_t)tried, "results", lines));
-    } else {
-        json_decref(lines);
-        printf("%zu of %zu cases pass (%.1f %%)\n", passed, tried, tried ? 100.0 * (double)passed / (double)tried : 0);
-        told = cli_print(command, "", 0);
-    }
-    if (!tried) cli_say(command, "there are no cases");
-    return told && tried && passed == tried ? EXIT_DONE : EXIT_FAILED;
+    *outcome = (model_outcome){0};
+    if (s->here)
+        model_case_run(tested, &s->session, outcome);
+    else
+        run_apart(tested, s, outcome);
+    cli_make_printable(outcome->why);
+    print_line(s, tested, outcome);
 }
 
-/* The cases below a folder are named after its last component. */
-static bool add_folder(model_case_list *list, const char *argument)
+static bool tell_total(const settings *s, size_t passed, size_t tried, json_t *lines)
 {
-    char why[1024] = "out of memory", *folder = strdup(argument);
-    bool found = false;
-    if (folder) {
-        for (size_t length = strlen(folder); length > 1 && folder[length - 1] == '/';) folder[--length] = 0;
-        const char *slash = strrchr(folder, '/');
-        found = model_cases_find(list, slash && slash[1] ? slash + 1 : folder, folder, why);
+    if (s->json)
+        return model_print_json(command, json_pack("{s:I, s:I, s:o}", "passed", (json_int_t)passed, "cases",
+                                                   (json_int_t)tried, "results", lines));
+    json_decref(lines);
+    printf("%zu of %zu cases pass (%.1f %%)\n", passed, tried, tried ? 100.0 * (double)passed / (double)tried : 0);
+    return cli_print(command, "", 0);
+}
+
+static int run_all(const settings *s, const name_list *roots, const model_case_list *list)
+{
+    static model_outcome outcome;
+    json_t *lines = json_array();
+    name_list passed = {0};
+    size_t tried = 0;
+    bool good = true;
+    for (size_t i = 0; good && i < list->count; i++) {
+        const model_case *tested = &list->cases[i];
+        if (s->only && !strstr(tested->name, s->only)) continue;
+        run_one(s, tested, &outcome);
+        if (s->json) json_array_append_new(lines, outcome_json(tested, &outcome));
+        if (outcome.passed) good = names_add(&passed, tested->name);
+        tried++;
     }
-    if (!found) cli_say(command, "%s", why);
-    free(folder);
-    return found;
+    if (!tried) cli_say(command, "there are no cases");
+    bool all = passed.count == tried;
+    good = tell_total(s, passed.count, tried, lines) && good;
+    if (good)
+        good = s->passing ? passing_compare(command, s->passing, s->update, s->only, roots, &passed, s->json) : all;
+    names_free(&passed);
+    return good && tried ? EXIT_DONE : EXIT_FAILED;
+}
+
+/* "[NAME=]FOLDER" */
+static bool add_root(name_list *roots, model_case_list *list, char *argument)
+{
+    char why[1024] = "out of memory", *folder = strchr(argument, '='), *name = argument;
+    if (folder) {
+        *folder++ = 0;
+    } else {
+        folder = argument;
+        for (size_t length = strlen(folder); length > 1 && folder[length - 1] == '/';) folder[--length] = 0;
+        char *slash = strrchr(folder, '/');
+        name = slash && slash[1] ? slash + 1 : folder;
+    }
+    if (names_add(roots, name) && model_cases_find(list, name, folder, why)) return true;
+    cli_say(command, "%s", why);
+    return false;
 }
 
 static bool set_option(settings *s, int option, const char *text)
 {
     switch (option) {
     case 'o': s->only = text; return true;
+    case 'p': s->passing = text; return true;
+    case 'u': return s->update = true;
     case 'f': return s->failures = true;
     case 't': return cli_int(command, "threads", text, 1, 1024, &s->session.threads);
     case 'r': return s->session.reference = true;
@@ -196,6 +214,8 @@ static bool set_option(settings *s, int option, const char *text)
 int model_test(int argc, char **argv)
 {
     static const struct option options[] = {{"only", required_argument, NULL, 'o'},
+                                            {"passing", required_argument, NULL, 'p'},
+                                            {"update", no_argument, NULL, 'u'},
                                             {"failures", no_argument, NULL, 'f'},
                                             {"threads", required_argument, NULL, 't'},
                                             {"reference", no_argument, NULL, 'r'},
@@ -214,10 +234,13 @@ int model_test(int argc, char **argv)
         if (!set_option(&s, option, optarg)) return EXIT_MISUSE;
     }
     if (optind == argc) return cli_misuse(command, "expected a FOLDER");
+    if (s.update && !s.passing) return cli_misuse(command, "--update wants the list that --passing names");
+    name_list roots = {0};
     model_case_list list = {0};
     bool found = true;
-    for (int i = optind; found && i < argc; i++) found = add_folder(&list, argv[i]);
-    int status = found ? run_all(&s, &list) : EXIT_FAILED;
+    for (int i = optind; found && i < argc; i++) found = add_root(&roots, &list, argv[i]);
+    int status = found ? run_all(&s, &roots, &list) : EXIT_FAILED;
     model_cases_free(&list);
+    names_free(&roots);
     return status;
 }

@@ -83,11 +83,32 @@ static bool keep(const char *command, const char *option, const char *text, cons
     return true;
 }
 
+/* "1x48000", "" for a scalar */
+static bool parse_shape(const char *command, const char *text, motet_value_info *out)
+{
+    const char *at = text;
+    for (out->rank = 0; *at;) {
+        char *end;
+        errno = 0;
+        if (out->rank == MOTET_MAX_RANK || !isdigit((unsigned char)*at)) break;
+        out->dims[out->rank++] = strtoll(at, &end, 10);
+        if (errno || (*end && (*end != 'x' || !end[1]))) break;
+        at = *end ? end + 1 : end;
+    }
+    if (!*at) return true;
+    return cli_misuse(command, "--shape %s: expected sizes such as 1x48000, at most %d", text, MOTET_MAX_RANK), false;
+}
+
 bool model_feed_option(const char *command, model_feed *feed, int option, const char *text)
 {
     switch (option) {
     case MODEL_OPTION_INPUT: return keep(command, "input", text, feed->files, &feed->file_count);
-    case MODEL_OPTION_SHAPE: return keep(command, "shape", text, feed->shapes, &feed->shape_count);
+    case MODEL_OPTION_SHAPE: {
+        const char *sizes;
+        motet_value_info parsed;
+        (void)model_split(text, &sizes);
+        return parse_shape(command, sizes, &parsed) && keep(command, "shape", text, feed->shapes, &feed->shape_count);
+    }
     case MODEL_OPTION_SEED: return cli_int(command, "seed", text, 0, INT32_MAX, &feed->seed);
     default:
         fprintf(stderr, "Try 'motet %s --help'.\n", command); /* getopt has said what is wrong */
@@ -119,22 +140,6 @@ static bool all_known(const char *command, const motet_session *session, const c
         if (!known) return cli_say(command, "%s: the model has no such input", list[i]), false;
     }
     return true;
-}
-
-/* "1x48000", "" for a scalar */
-static bool parse_shape(const char *command, const char *text, motet_value_info *out)
-{
-    const char *at = text;
-    for (out->rank = 0; *at;) {
-        char *end;
-        errno = 0;
-        if (out->rank == MOTET_MAX_RANK || !isdigit((unsigned char)*at)) break;
-        out->dims[out->rank++] = strtoll(at, &end, 10);
-        if (errno || (*end && (*end != 'x' || !end[1]))) break;
-        at = *end ? end + 1 : end;
-    }
-    if (!*at) return true;
-    return cli_misuse(command, "--shape %s: expected sizes such as 1x48000, at most %d", text, MOTET_MAX_RANK), false;
 }
 
 /* --- random values -------------------------------------------------------------------------------------------- */

@@ -49,3 +49,42 @@ write("nobody", answer, [value("waveform", [1, 48000])], [activity, voices], DIA
 write("one_frame", [helper.make_node("Identity", ["a"], ["activity"]), answer[1]], [value("waveform", [1, 48000])],
       [value("activity", [1, 1, 2]), voices], DIARIZER | {"motet.frame_step": "48000"},
       [("a", np.ones((1, 1, 2), np.float32)), ("v", np.eye(4, dtype=np.float32)[None, :2])])
+
+
+def branch(operator, output):
+    return helper.make_graph([helper.make_node(operator, ["x"], [output])], output, [], [value(output, None)])
+
+
+# Three operators that nobody has: in the main graph, in a branch, in a function.
+function = helper.make_function("own", "Wrapped", ["p"], ["q"], [helper.make_node("Transmogrify", ["p"], ["q"])],
+                                [helper.make_opsetid("", 17)])
+graph = helper.make_graph(
+    [helper.make_node("Frobnicate", ["x"], ["a"]),
+     helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+     helper.make_node("Cast", ["sum"], ["yes"], to=TensorProto.BOOL),
+     helper.make_node("If", ["yes"], ["b"], then_branch=branch("Defenestrate", "t"), else_branch=branch("Relu", "e")),
+     helper.make_node("Wrapped", ["b"], ["c"], domain="own"),
+     helper.make_node("Add", ["a", "c"], ["y"])], "three", [value("x", ["n"])], [value("y", ["n"])])
+save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("own", 1)],
+                       functions=[function], ir_version=8), os.path.join(HERE, "missing_three.onnx"))
+
+# What models run, compare and check are tried on: y = 2 x + 1, once as that and once with another 1.
+for name, one in ("line", 1), ("other_line", 1.01):
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "two"], ["d"]), helper.make_node("Add", ["d", "one"], ["y"])], "line",
+        [value("x", ["n", 3])], [value("y", ["n", 3])],
+        [numpy_helper.from_array(np.float32(2), "two"), numpy_helper.from_array(np.float32(one), "one")])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8,
+                           producer_name="make_models.py"), os.path.join(HERE, name + ".onnx"))
+# Declares [n, 4] where [n, 3] comes out.
+model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 4
+save(model, os.path.join(HERE, "wrong_declaration.onnx"))
+# Two weights that are not what their shapes say, one of them in a file out of the folder.
+model.graph.initializer[0].dims.append(7)
+outside = model.graph.initializer[1]
+outside.ClearField("raw_data")
+outside.data_location = TensorProto.EXTERNAL
+entry = outside.external_data.add()
+entry.key, entry.value = "location", "../secret"
+save(model, os.path.join(HERE, "wrong_weights.onnx"))

@@ -17,7 +17,7 @@ mkdir -p $log
 .venv/bin/python tests/conformance/make_zoo.py >$log/make_zoo.log 2>&1 ||
     { echo "make_zoo.py failed, see $log/make_zoo.log" >&2; exit 1; }
 [ -f "$build/build.ninja" ] || cmake --preset release -B "$build" >$log/cmake.log || exit 1
-cmake --build "$build" --target conformance test_streams motet_command >$log/build.log ||
+cmake --build "$build" --target test_streams motet_command >$log/build.log ||
     { tail -n 30 $log/build.log >&2; exit 1; }
 
 failed=0
@@ -37,9 +37,9 @@ step() {
 
 step streams "within .* of|^ERROR|skipped:" "$build/tests/test_streams"
 step score "pairs" .venv/bin/python tests/conformance/score/oracle.py check "$build/motet"
-step zoo "^(ok|FAIL) " "$build/tests/conformance" zoo=out/zoo
+step zoo "^(ok|FAIL) " "$build/motet" model test zoo=out/zoo
 if [ -d "$backend" ]; then
-    step backend "^LOST |lost, " "$build/tests/conformance" --passing tests/conformance/passing.txt "onnx-1.12=$backend"
+    step backend "^LOST |lost, " "$build/motet" model test --passing tests/conformance/passing.txt "onnx-1.12=$backend"
 else
     echo "no $backend: install libonnx-testdata for the backend cases"
 fi

@@ -19,7 +19,7 @@
 #include <sndfile.h>
 
 #include "motet/session.h"
-#include "tensor_pb.h"
+#include "motet/tensor_file.h"
 
 #define BAR      1e-4
 #define CELL_BAR 1e-5 /* of the largest cell */
@@ -58,10 +58,9 @@ static motet_session *open_model(const char *name)
 static motet_tensor *golden(const char *name)
 {
     char path[512];
-    reason why;
     motet_tensor *tensor;
     snprintf(path, sizeof path, GOLDEN "%s.pb", name);
-    if (!tensor_pb_read(path, &tensor, &why)) fail_msg("%s", why.text);
+    succeed(motet_tensor_read(path, &tensor));
     return tensor;
 }
 

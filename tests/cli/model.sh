@@ -1,0 +1,131 @@
+#!/bin/bash
+# motet model as its users meet it: every subcommand, what it prints, its exit status, and bad input.
+#   model.sh MOTET        MOTET_RUN="valgrind ..." runs every call under that
+set -u
+motet=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+cd "$work" || exit 1
+cp "$here"/models/{line,other_line,missing_three,wrong_declaration,wrong_weights}.onnx .
+cases=0 failures=0
+
+# run STATUS STDOUT STDERR ARGUMENT...: motet model ARGUMENT... must end with STATUS; stdout and stderr must match these
+# extended regular expressions ("" for: nothing there).
+run() {
+    local status=$1 wanted=$2 said=$3 got problem=
+    shift 3
+    cases=$((cases + 1))
+    ${MOTET_RUN:-} "$motet" model "$@" >stdout 2>stderr
+    got=$?
+    [ $got = "$status" ] || problem="exit status $got, expected $status"
+    matches "$wanted" stdout || problem="stdout does not match: $wanted"
+    matches "$said" stderr || problem="stderr does not match: $said"
+    [ -z "$problem" ] && return
+    failures=$((failures + 1))
+    echo "FAILED: $problem"
+    echo "  motet model $*"
+    sed 's/^/  | /' stdout stderr | tail -8
+}
+
+matches() {
+    if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -qE -- "$1" "$2"; fi
+}
+
+# --- usage ---
+run 2 "" "usage: motet model"
+run 0 "motet model inspect" "" --help
+run 2 "" "no command 'sing'" sing
+for command in inspect check run compare test; do
+    run 0 "usage: motet model $command" "" $command --help
+    run 2 "" "unrecognized option" $command --sing
+    run 2 "" "motet model $command: expected" $command
+done
+run 1 "" "nowhere.onnx: No such file" inspect nowhere.onnx
+run 1 "" "not an ONNX model" inspect "$here/model.sh"
+
+# --- inspect ---
+run 0 "^weights    2 parameters in 2 tensors" "" inspect line.onnx
+run 0 "^inputs     x  float32\[n,3\]" "" inspect line.onnx
+run 0 "^producer   make_models.py" "" inspect line.onnx
+for name in Frobnicate Defenestrate Transmogrify; do
+    run 1 "1  ai.onnx.$name 17  MISSING" "" inspect missing_three.onnx
+done
+run 1 "^missing    3 operators" "" inspect missing_three.onnx
+run 1 '"missing": 3,' "" inspect --json missing_three.onnx
+run 1 "problems   tensor 'two': its shape takes 28 bytes, but 4 are there" "" inspect wrong_weights.onnx
+
+# --- check ---
+run 0 "line.onnx: sound$" "" check line.onnx
+run 0 '"sound": true' "" check --json line.onnx
+run 1 "Defenestrate version 17 is missing \(1 node\)" "" check missing_three.onnx
+run 1 "'one': external data .*: a path out of the model's folder is not allowed" "" check wrong_weights.onnx
+run 1 "'y' is declared as float32\[n,4\], but float32\[1,3\] comes out" "" check wrong_declaration.onnx
+run 0 "sound as far as it can be without a run" "" check --no-run wrong_declaration.onnx
+run 1 "not an ONNX model" "" check "$here/model.sh"
+
+# --- run ---
+run 0 "^y  float32\[2,3\]  min .* max .* mean" "" run --shape x=2x3 line.onnx
+run 0 "^y  float32\[1,3\]" "" run line.onnx
+cp stdout first
+run 0 "^y  float32\[1,3\]" "" run line.onnx
+cmp -s stdout first || { failures=$((failures + 1)); echo "FAILED: the same seed, other numbers"; }
+run 0 "^y  float32\[1,3\]" "" run --seed 1 line.onnx
+cmp -s stdout first && { failures=$((failures + 1)); echo "FAILED: another seed, the same numbers"; }
+run 0 "float32\[1,3\]" "" run --output y=y.npy --output y=y.pb line.onnx
+run 0 "float32\[1,3\]" "" run --input y.npy --output 2y.npy line.onnx
+run 0 '"type": "float32"' "" run --json --input x=y.pb line.onnx
+run 1 "" "expected float32\[n,3\], got float32\[2,4\]" run --shape 2x4 line.onnx
+run 2 "" "--shape 2x: expected sizes" run --shape 2x line.onnx
+run 2 "" "--shape -1: expected sizes" run --shape -1 line.onnx
+run 2 "" "--seed one: expected a whole number" run --seed one line.onnx
+run 1 "" "z=1x3: the model has no such input" run --shape z=1x3 line.onnx
+run 1 "" "z=y.npy: the model has no such output" run --output z=y.npy line.onnx
+run 1 "" "expected a name that ends in .npy or .pb" run --output y.txt line.onnx
+run 1 "" "input 'x': nowhere.npy: No such file" run --input nowhere.npy line.onnx
+run 1 "" "are missing" run missing_three.onnx
+
+# --- compare ---
+run 0 "^ok    y  cosine 1.0000" "" compare line.onnx line.onnx
+run 0 "^ok    y  cosine 1.0000" "" compare --reference line.onnx line.onnx
+run 1 "^FAIL  y  cosine .* differ, the worst at \[" "" compare line.onnx other_line.onnx
+run 0 "^ok    y" "" compare --min-cosine 0.999 line.onnx other_line.onnx
+run 0 "^ok    y" "" compare --max-abs 0.011 line.onnx other_line.onnx
+run 1 "largest difference 0.01, allowed 0.009" "" compare --max-abs 0.009 line.onnx other_line.onnx
+run 0 "^ok    y" "" compare --input y.npy --expect 2y.npy line.onnx
+run 1 '"passed": false' "" compare --json --input y.npy --expect y=y.npy line.onnx
+run 2 "" "expected FILE and OTHER" compare line.onnx
+run 2 "" "expected one FILE" compare --expect y.npy line.onnx line.onnx
+
+# --- test ---
+for name in good bad; do
+    mkdir -p tests/$name/test_data_set_0
+    cp line.onnx tests/$name/model.onnx
+    cp y.pb tests/$name/test_data_set_0/input_0.pb
+done
+run 0 "float32" "" run --input y.pb --output tests/good/test_data_set_0/output_0.pb line.onnx
+cp y.pb tests/bad/test_data_set_0/output_0.pb
+run 1 "^ok    tests/good" "" test tests
+run 1 '^FAIL  tests/bad: output "y": 3 of 3 differ' "" test --failures tests
+run 1 "^1 of 2 cases pass \(50.0 %\)" "" test --here tests
+run 0 "^1 of 1 cases pass" "" test --only good tests
+run 1 '"passed": 1' "" test --json tests
+run 1 "0 of 0" "there are no cases" test --only nothing tests
+run 1 "" "nowhere: No such file" test nowhere
+echo "own/good" >list
+run 0 "^0 lost, 0 gained" "" test --passing list own=tests
+echo "own/bad" >>list
+run 1 "^LOST  own/bad" "" test --passing list own=tests
+run 0 "^1 lost" "" test --passing list --update own=tests
+[ "$(grep -v '^#' list)" = own/good ] || { failures=$((failures + 1)); echo "FAILED: the list is not updated"; }
+echo "cosine 0.5" >tests/bad/tolerance
+run 0 "^2 of 2 cases pass" "" test tests
+echo "nonsense" >tests/bad/tolerance
+run 1 "tolerance: line 1: .* is no tolerance" "" test tests
+
+# --- the shipped network ---
+run 0 "sound$" "" check "$root/models/motet-cnn.onnx"
+
+echo "$((cases - failures)) of $cases calls of motet model as expected"
+[ $failures = 0 ]
