@@ -5,8 +5,18 @@
  *     motet_session_run(session, input_names, inputs, 1, output_names, outputs, 1);
  *     motet_session_close(session);
  *
- * The file is mapped, and weights stay in the map. Several threads may run one session at once; each run has its own
- * working memory. Models are untrusted: a damaged or hostile file costs an error, never more. */
+ * The file is mapped, and weights stay in the map: a model larger than memory opens, and only pages that a run touches
+ * are read. The file must not be changed while the session is open. Models are untrusted: a damaged or hostile file
+ * costs an error, never more.
+ *
+ * Shapes are free: each run may bring inputs of other shapes, as far as the model's declaration allows. Working memory
+ * is kept for the next run, and what the last runs had no use for is given back.
+ *
+ * Threads: any number of threads may run one session at once, each run in working memory of its own. Opening and
+ * closing are for one thread. A session starts threads of its own, or shares those of a motet_threads with others. The
+ * numbers that come out never depend on how many there are.
+ *
+ * samples/run_model.c is a small program on this header. */
 #ifndef MOTET_SESSION_H
 #define MOTET_SESSION_H
 
@@ -20,12 +30,24 @@ extern "C" {
 
 typedef struct motet_session motet_session;
 
+/* Threads that several sessions share: so that ten sessions on eight processors are not eighty threads. One run uses
+ * them at a time; a run that finds them busy works alone, and never waits. */
+typedef struct motet_threads motet_threads;
+
+/* `threads` counts the thread that calls motet_session_run too; 0: as many as the process may use (affinity and cgroup
+ * quota). Errors: ARGUMENT (beyond 1024), MEMORY. */
+MOTET_API MOTET_CHECKED motet_status motet_threads_create(int threads, motet_threads **out);
+
+/* After the sessions that share them are closed. NULL is allowed. */
+MOTET_API void motet_threads_destroy(motet_threads *threads);
+
 typedef struct motet_session_options {
-    int threads;    /* threads that work on one run, the caller's included; 0: as many as the process may use */
-    bool reference; /* run the plain reference operators, no fast kernels: slow, for comparison */
+    int threads;           /* threads that work on one run, the caller's included; 0: as many as the process may use */
+    bool reference;        /* run the plain reference operators, no fast kernels: slow, for comparison */
+    motet_threads *shared; /* NULL: threads of its own. Else these, and `threads` is not looked at */
 } motet_session_options;
 
-/* Fills in the defaults: threads 0, reference false. */
+/* Fills in the defaults: threads 0, reference false, shared NULL. */
 MOTET_API void motet_session_options_init(motet_session_options *options);
 
 /* An input or output of the model as the file declares it. */
@@ -60,13 +82,62 @@ MOTET_API const motet_value_info *motet_session_output(const motet_session *sess
 /* The value of a metadata_props key, NULL when the file has none. Owned by the session. */
 MOTET_API const char *motet_session_metadata(const motet_session *session, const char *key);
 
-/* Runs the model. inputs[i] feeds input_names[i] and is only read. On MOTET_OK outputs[i] is a new tensor for
- * output_names[i], to be destroyed by the caller; on error every outputs[i] is NULL.
- * Errors: ARGUMENT (an unknown or missing name), SHAPE (with the node, the operator and what came), MEMORY, LIMIT. */
+/* Runs the model.
+ *
+ * inputs[i] feeds input_names[i] and is only read; names come in any order, each input once. Its type must be the
+ * declared one, its shape must fit the declared one. The tensor must stay as it is until the call returns.
+ * output_names: those of the outputs that are wanted, in any order, `output_count` of them, 0 allowed.
+ * outputs: on MOTET_OK outputs[i] is a new tensor for output_names[i], in memory that is nobody else's, to be destroyed
+ * by the caller; it may outlive the session. On error every outputs[i] is NULL, and the session is as good as before.
+ *
+ * Errors: ARGUMENT (an unknown, missing or NULL name or tensor), SHAPE (with the node, the operator and what came),
+ * FORMAT and UNSUPPORTED (a node that asks for what cannot be), MEMORY, LIMIT (a size beyond any memory). */
 MOTET_API MOTET_CHECKED motet_status motet_session_run(motet_session *session, const char *const *input_names,
                                                        const motet_tensor *const *inputs, size_t input_count,
                                                        const char *const *output_names, motet_tensor **outputs,
                                                        size_t output_count);
+
+/* --- runs that can be stopped or watched ---------------------------------------------------------------------- */
+
+/* A wish to stop, made by one thread and granted by another: motet_cancel_request may be called from any thread, and
+ * from a signal handler, while runs go on. They stop before their next node with MOTET_ERROR_CANCELLED; what has begun
+ * after the request stops at once, until motet_cancel_reset. One motet_cancel may serve any number of runs. */
+typedef struct motet_cancel motet_cancel;
+
+MOTET_API MOTET_CHECKED motet_status motet_cancel_create(motet_cancel **out); /* Errors: MEMORY */
+MOTET_API void motet_cancel_destroy(motet_cancel *cancel);                    /* NULL is allowed */
+MOTET_API void motet_cancel_request(motet_cancel *cancel);
+MOTET_API void motet_cancel_reset(motet_cancel *cancel);
+
+/* Where the time goes, node by node, added up over all runs that are given the profile. For one run at a time. */
+typedef struct motet_profile motet_profile;
+
+typedef struct motet_profile_node {
+    const char *name, *type, *domain; /* "" is ai.onnx; nodes of one name and type share a line */
+    int64_t calls;                    /* times it ran; nodes within loops may run often */
+    double seconds;                   /* in all; nodes of nested graphs have lines, and time, of their own */
+} motet_profile_node;
+
+MOTET_API MOTET_CHECKED motet_status motet_profile_create(motet_profile **out); /* Errors: MEMORY */
+MOTET_API void motet_profile_destroy(motet_profile *profile);                   /* NULL is allowed */
+
+/* In the order of their first runs; NULL beyond the last. Lasts until the next run with this profile. */
+MOTET_API const motet_profile_node *motet_profile_node_at(const motet_profile *profile, size_t index);
+
+typedef struct motet_run_options {
+    motet_cancel *cancel;   /* NULL: the run cannot be stopped */
+    motet_profile *profile; /* NULL: nothing is measured */
+} motet_run_options;
+
+/* Fills in the defaults: NULLs. */
+MOTET_API void motet_run_options_init(motet_run_options *options);
+
+/* motet_session_run with options; NULL takes the defaults. Errors: those, and CANCELLED. */
+MOTET_API MOTET_CHECKED motet_status motet_session_run_with(motet_session *session, const motet_run_options *options,
+                                                            const char *const *input_names,
+                                                            const motet_tensor *const *inputs, size_t input_count,
+                                                            const char *const *output_names, motet_tensor **outputs,
+                                                            size_t output_count);
 
 #ifdef __cplusplus
 }

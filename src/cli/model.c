@@ -13,6 +13,7 @@ static const struct {
     {"run", "run it once, on files or on random inputs", model_run},
     {"compare", "compare two models, or a model with stored outputs", model_compare},
     {"test", "run test cases in the layout of the ONNX backend tests", model_test},
+    {"bench", "how long it takes to load and to run, and where the time goes", model_bench},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

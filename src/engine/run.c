@@ -3,9 +3,11 @@
 #include "engine/run.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "core/memory.h"
 #include "core/status.h"
+#include "engine/watch.h"
 
 static const mt_op_host host;
 
@@ -68,7 +70,7 @@ static motet_status check_made(const mt_step *step, motet_tensor *const *out)
     return MOTET_OK;
 }
 
-static motet_status run_step(mt_run *run, const mt_step *step)
+static motet_status call_operator(mt_run *run, const mt_step *step)
 {
     motet_tensor *const *out = run->out + step->out;
     mt_op_context context = {.node = step->node,
@@ -84,7 +86,31 @@ static motet_status run_step(mt_run *run, const mt_step *step)
     size_t mark = run->scratch_count;
     motet_status status = step->run(&context);
     release_scratch(run, mark);
-    if (status == MOTET_OK) status = check_made(step, out);
+    return status == MOTET_OK ? check_made(step, out) : status;
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+/* Counts a node's own time: what nodes nested in it take is theirs. */
+static motet_status call_and_time(mt_run *run, const mt_step *step)
+{
+    double outer = run->nested_seconds, start = now();
+    run->nested_seconds = 0;
+    MT_TRY(call_operator(run, step));
+    double all = now() - start, own = all - run->nested_seconds;
+    run->nested_seconds = outer + all;
+    return mt_profile_add(run->profile, step->node, own > 0 ? own : 0);
+}
+
+static motet_status run_step(mt_run *run, const mt_step *step)
+{
+    motet_tensor *const *out = run->out + step->out;
+    motet_status status = run->profile ? call_and_time(run, step) : call_operator(run, step);
     if (status != MOTET_OK) return mt_fail_in(status, "node '%s' (%s)", step->node->name, step->node->type);
     for (int i = 0; i < step->out_count; i++)
         if (step->node->outputs[i] == MT_NO_VALUE) mt_buffers_clear(&run->buffers, out[i]);
@@ -93,10 +119,20 @@ static motet_status run_step(mt_run *run, const mt_step *step)
     return MOTET_OK;
 }
 
+static motet_status check_cancelled(const mt_run *run)
+{
+    if (!run->cancel || !atomic_load_explicit(&run->cancel->requested, memory_order_relaxed)) return MOTET_OK;
+    return mt_fail(MOTET_ERROR_CANCELLED, "the run is cancelled");
+}
+
 static motet_status run_steps(mt_run *run, const mt_graph *graph)
 {
     mt_step_range range = run->plan->graphs[graph->number];
-    for (int i = 0; i < range.count; i++) MT_TRY(run_step(run, &run->plan->steps[range.first + i]));
+    MT_TRY(check_cancelled(run)); /* a loop may well have an empty body */
+    for (int i = 0; i < range.count; i++) {
+        MT_TRY(check_cancelled(run));
+        MT_TRY(run_step(run, &run->plan->steps[range.first + i]));
+    }
     return MOTET_OK;
 }
 

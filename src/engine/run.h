@@ -4,6 +4,7 @@
 
 #include "engine/buffers.h"
 #include "engine/plan.h"
+#include "motet/session.h"
 
 typedef struct mt_run {
     const mt_plan *plan;
@@ -15,7 +16,10 @@ typedef struct mt_run {
     mt_buffers buffers;
     mt_buffer **scratch; /* of the operators that are at work, outermost first */
     size_t scratch_count, scratch_capacity;
-    struct mt_run *next; /* for whoever keeps several */
+    motet_cancel *cancel;   /* of this run, or NULL */
+    motet_profile *profile; /* likewise */
+    double nested_seconds;  /* that nodes nested in the one at work have taken */
+    struct mt_run *next;    /* for whoever keeps several */
 } mt_run;
 
 /* pool may be NULL; plan and pool must outlive the run. A run is used by one thread at a time, as often as wanted. */

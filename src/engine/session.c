@@ -26,13 +26,49 @@ struct motet_session {
     mt_model *model;
     mt_plan *plan;
     mt_pool *pool;
+    bool owns_pool;
     pthread_mutex_t lock; /* guards `idle` */
     mt_run *idle;
 };
 
 void motet_session_options_init(motet_session_options *options)
 {
-    *options = (motet_session_options){.threads = 0, .reference = false};
+    *options = (motet_session_options){.threads = 0, .reference = false, .shared = NULL};
+}
+
+/* --- threads -------------------------------------------------------------------------------------------------- */
+
+struct motet_threads {
+    mt_pool *pool;
+};
+
+static motet_status create_pool(int threads, mt_pool **out)
+{
+    unsigned control = mt_denormals_off(); /* which the pool's threads take over */
+    motet_status status = mt_pool_create(threads ? threads : mt_cpu_count(), out);
+    mt_denormals_restore(control);
+    return status;
+}
+
+motet_status motet_threads_create(int threads, motet_threads **out)
+{
+    mt_pool *pool;
+    *out = NULL;
+    MT_TRY(create_pool(threads, &pool));
+    *out = mt_alloc(sizeof **out);
+    if (!*out) {
+        mt_pool_destroy(pool);
+        return mt_fail_memory(sizeof **out);
+    }
+    (*out)->pool = pool;
+    return MOTET_OK;
+}
+
+void motet_threads_destroy(motet_threads *threads)
+{
+    if (!threads) return;
+    mt_pool_destroy(threads->pool);
+    mt_free(threads);
 }
 
 /* --- opening -------------------------------------------------------------------------------------------------- */
@@ -59,13 +95,21 @@ static motet_status simplify(motet_session *session)
     return mt_pass_dead(model);
 }
 
-static motet_status prepare(motet_session *session, int threads)
+static motet_status take_pool(motet_session *session, const motet_session_options *options)
+{
+    session->owns_pool = !options->shared;
+    if (session->owns_pool) return create_pool(options->threads, &session->pool);
+    session->pool = options->shared->pool;
+    return MOTET_OK;
+}
+
+static motet_status prepare(motet_session *session, const motet_session_options *options)
 {
     MT_TRY(mt_model_build(session->file, &session->model));
     mt_file_forget_structure(session->file);
     MT_TRY(simplify(session));
     MT_TRY(mt_plan_create(session->model, &session->plan));
-    return mt_pool_create(threads ? threads : mt_cpu_count(), &session->pool);
+    return take_pool(session, options);
 }
 
 static motet_status open_session(const char *name, const motet_session_options *options, mt_file *file,
@@ -84,7 +128,7 @@ static motet_status open_session(const char *name, const motet_session_options *
     pthread_mutex_init(&session->lock, NULL);
     session->name = mt_copy_string(name);
     unsigned control = mt_denormals_off();
-    motet_status status = session->name ? prepare(session, options->threads) : mt_fail_memory(strlen(name));
+    motet_status status = session->name ? prepare(session, options) : mt_fail_memory(strlen(name));
     mt_denormals_restore(control);
     if (status == MOTET_OK)
         *out = session;
@@ -122,7 +166,7 @@ void motet_session_close(motet_session *session)
         session->idle = run->next;
         mt_run_destroy(run);
     }
-    mt_pool_destroy(session->pool);
+    if (session->owns_pool) mt_pool_destroy(session->pool);
     mt_plan_destroy(session->plan);
     mt_model_destroy(session->model);
     mt_file_close(session->file);
@@ -181,24 +225,41 @@ static void give_run(motet_session *session, mt_run *run)
     pthread_mutex_unlock(&session->lock);
 }
 
-static motet_status run_once(mt_run *run, const mt_transfer *transfer)
+static motet_status run_once(mt_run *run, const mt_transfer *transfer, const motet_run_options *options)
 {
+    run->cancel = options->cancel;
+    run->profile = options->profile;
+    run->nested_seconds = 0;
     MT_TRY(mt_feed_inputs(run, transfer));
     MT_TRY(mt_run_main(run));
     return mt_take_outputs(run, transfer);
+}
+
+void motet_run_options_init(motet_run_options *options)
+{
+    *options = (motet_run_options){.cancel = NULL, .profile = NULL};
+}
+
+motet_status motet_session_run_with(motet_session *session, const motet_run_options *options,
+                                    const char *const *input_names, const motet_tensor *const *inputs,
+                                    size_t input_count, const char *const *output_names, motet_tensor **outputs,
+                                    size_t output_count)
+{
+    static const motet_run_options none = {NULL, NULL};
+    mt_transfer transfer = {session->model, input_names, inputs, input_count, output_names, outputs, output_count};
+    mt_run *run;
+    for (size_t i = 0; i < output_count; i++) outputs[i] = NULL;
+    MT_TRY_AS(take_run(session, &run), "%s", session->name);
+    unsigned control = mt_denormals_off();
+    motet_status status = run_once(run, &transfer, options ? options : &none);
+    mt_denormals_restore(control);
+    give_run(session, run);
+    return status == MOTET_OK ? status : mt_fail_in(status, "%s", session->name);
 }
 
 motet_status motet_session_run(motet_session *session, const char *const *input_names,
                                const motet_tensor *const *inputs, size_t input_count, const char *const *output_names,
                                motet_tensor **outputs, size_t output_count)
 {
-    mt_transfer transfer = {session->model, input_names, inputs, input_count, output_names, outputs, output_count};
-    mt_run *run;
-    for (size_t i = 0; i < output_count; i++) outputs[i] = NULL;
-    MT_TRY_AS(take_run(session, &run), "%s", session->name);
-    unsigned control = mt_denormals_off();
-    motet_status status = run_once(run, &transfer);
-    mt_denormals_restore(control);
-    give_run(session, run);
-    return status == MOTET_OK ? status : mt_fail_in(status, "%s", session->name);
+    return motet_session_run_with(session, NULL, input_names, inputs, input_count, output_names, outputs, output_count);
 }

@@ -37,7 +37,7 @@ matches() {
 run 2 "" "usage: motet model"
 run 0 "motet model inspect" "" --help
 run 2 "" "no command 'sing'" sing
-for command in inspect check run compare test; do
+for command in inspect check run compare test bench; do
     run 0 "usage: motet model $command" "" $command --help
     run 2 "" "unrecognized option" $command --sing
     run 2 "" "motet model $command: expected" $command
@@ -123,6 +123,14 @@ echo "cosine 0.5" >tests/bad/tolerance
 run 0 "^2 of 2 cases pass" "" test tests
 echo "nonsense" >tests/bad/tolerance
 run 1 "tolerance: line 1: .* is no tolerance" "" test tests
+
+# --- bench ---
+run 0 "^7 runs: min .* p50 .* p95 .* p99 .* runs/s" "" bench --runs 7 --threads 1 line.onnx
+run 0 "Mul$" "" bench --runs 3 --profile line.onnx
+run 0 '"p99_ms": ' "" bench --json --runs 3 --shape x=8x3 line.onnx
+run 0 '"calls_per_run": 1.0' "" bench --json --profile --runs 3 line.onnx
+run 2 "" "--runs 0: expected a whole number" bench --runs 0 line.onnx
+run 1 "" "are missing" bench missing_three.onnx
 
 # --- the shipped network ---
 run 0 "sound$" "" check "$root/models/motet-cnn.onnx"

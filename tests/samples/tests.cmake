@@ -4,6 +4,11 @@ target_link_libraries(sample_who PRIVATE motet motet_settings)
 add_test(NAME sample_who COMMAND sample_who ${PROJECT_SOURCE_DIR}/models/motet-cnn.onnx ${PROJECT_SOURCE_DIR}/samples/conversation.flac)
 set_tests_properties(sample_who PROPERTIES PASS_REGULAR_EXPRESSION "SPEAKER_00")
 
+add_executable(sample_run_model ${PROJECT_SOURCE_DIR}/samples/run_model.c)
+target_link_libraries(sample_run_model PRIVATE motet motet_settings)
+add_test(NAME sample_run_model COMMAND sample_run_model ${PROJECT_SOURCE_DIR}/models/motet-cnn.onnx)
+set_tests_properties(sample_run_model PROPERTIES PASS_REGULAR_EXPRESSION "activity  float32.1,150,7.")
+
 # Each public header compiles alone.
 file(GLOB headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/motet/*.h)
 foreach(header ${headers})

@@ -335,6 +335,102 @@ static void the_option_reaches_the_operators(void **state)
     motet_session_close(session);
 }
 
+static void sessions_share_threads(void **state)
+{
+    (void)state;
+    enum { SESSIONS = 3 };
+    piece bytes = arithmetic();
+    motet_threads *threads;
+    motet_session *sessions[SESSIONS];
+    motet_session_options options;
+    motet_session_options_init(&options);
+    assert_int_equal(motet_threads_create(5000, &threads), MOTET_ERROR_ARGUMENT);
+    assert_null(threads);
+    assert_int_equal(motet_threads_create(2, &threads), MOTET_OK);
+    options.shared = threads;
+    for (int i = 0; i < SESSIONS; i++)
+        assert_int_equal(motet_session_open_memory(bytes.bytes, bytes.size, &options, &sessions[i]), MOTET_OK);
+    for (int i = 0; i < SESSIONS; i++) expect(sessions[i], 5, 36);
+    motet_session_close(sessions[1]);
+    expect(sessions[2], 1, 12);
+    motet_session_close(sessions[0]);
+    motet_session_close(sessions[2]);
+    motet_threads_destroy(threads);
+}
+
+/* --- stopping and watching ------------------------------------------------------------------------------------ */
+
+static motet_status run_watched(motet_session *session, const motet_run_options *options)
+{
+    const char *in[] = {"x"}, *out[] = {"y"};
+    motet_tensor *fed = count_from(1, 2), *got;
+    motet_status status =
+        motet_session_run_with(session, options, in, (const motet_tensor *const *)&fed, 1, out, &got, 1);
+    motet_tensor_destroy(fed);
+    motet_tensor_destroy(got);
+    return status;
+}
+
+/* 2^60 rounds of nothing much. */
+static piece endless(piece nodes, const char *result)
+{
+    piece body = JOIN(input("v", MOTET_FLOAT, NULL), nodes, output(result));
+    return model(17, simple_graph(node("Repeat", "x", "y",
+                                       JOIN(attribute_int("times", INT64_MAX / 8), attribute_graph("body", body)))));
+}
+
+static void *cancel_soon(void *cancel)
+{
+    usleep(20000);
+    motet_cancel_request(cancel);
+    return NULL;
+}
+
+static void runs_are_cancelled_from_another_thread(void **state)
+{
+    (void)state;
+    const piece models[] = {endless(node("View", "v", "w", NONE), "w"), endless(NONE, "v")};
+    motet_run_options options;
+    motet_cancel *cancel;
+    motet_run_options_init(&options);
+    assert_int_equal(motet_cancel_create(&cancel), MOTET_OK);
+    options.cancel = cancel;
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++) {
+        motet_session *session = open_bytes(models[i]), *other = open_bytes(arithmetic());
+        pthread_t thread;
+        assert_int_equal(pthread_create(&thread, NULL, cancel_soon, cancel), 0);
+        assert_int_equal(run_watched(session, &options), MOTET_ERROR_CANCELLED);
+        pthread_join(thread, NULL);
+        assert_int_equal(run_watched(other, &options), MOTET_ERROR_CANCELLED);
+        motet_cancel_reset(cancel);
+        assert_int_equal(run_watched(other, &options), MOTET_OK);
+        motet_session_close(session);
+        motet_session_close(other);
+    }
+    motet_cancel_destroy(cancel);
+}
+
+static void the_profile_counts_calls(void **state)
+{
+    (void)state;
+    motet_session *session = open_bytes(repeating());
+    motet_run_options options;
+    motet_run_options_init(&options);
+    assert_int_equal(motet_profile_create(&options.profile), MOTET_OK);
+    assert_null(motet_profile_node_at(options.profile, 0));
+    for (int i = 0; i < 5; i++) assert_int_equal(run_watched(session, &options), MOTET_OK);
+    int64_t calls = 0;
+    const motet_profile_node *line;
+    for (size_t i = 0; (line = motet_profile_node_at(options.profile, i)); i++) {
+        assert_true(line->seconds >= 0);
+        assert_string_equal(line->domain, "");
+        calls += line->calls;
+    }
+    assert_int_equal(calls, 5 * (1 + 1 + 3 * 2)); /* Mul, Repeat, and three rounds of Mul and Add */
+    motet_profile_destroy(options.profile);
+    motet_session_close(session);
+}
+
 /* After the first run a run allocates the outputs it hands out, and nothing else. */
 static void warm_runs_allocate_their_outputs(void **state)
 {
@@ -590,6 +686,9 @@ int main(void)
         cmocka_unit_test_teardown(warm_runs_allocate_their_outputs, teardown),
         cmocka_unit_test_teardown(denormals_are_zero_within_runs, teardown),
         cmocka_unit_test_teardown(threads_share_a_session, teardown),
+        cmocka_unit_test_teardown(sessions_share_threads, teardown),
+        cmocka_unit_test_teardown(runs_are_cancelled_from_another_thread, teardown),
+        cmocka_unit_test_teardown(the_profile_counts_calls, teardown),
         cmocka_unit_test_teardown(missing_operators_are_named_at_once, teardown),
         cmocka_unit_test_teardown(files_are_named, teardown),
         cmocka_unit_test_teardown(inputs_are_checked, teardown),
