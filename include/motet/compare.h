@@ -1,5 +1,5 @@
 /* Are these the tensors that were expected? Types and shapes exactly; integers, booleans and strings exactly; floating
- * point within a tolerance, NaN where NaN is expected and infinities in their place. */
+ * point within a tolerance, NaN where NaN is expected and infinities in their place; lists item by item. */
 #ifndef MOTET_COMPARE_H
 #define MOTET_COMPARE_H
 

@@ -50,9 +50,13 @@ typedef struct motet_session_options {
 /* Fills in the defaults: threads 0, reference false, shared NULL. */
 MOTET_API void motet_session_options_init(motet_session_options *options);
 
-/* An input or output of the model as the file declares it. */
+/* An input or output of the model as the file declares it. Type and shape are those of the tensor, or of the tensors
+ * within a list, however deep (an optional sequence); for a map they are those of its values. */
 typedef struct motet_value_info {
     const char *name;
+    motet_kind kind;                     /* MOTET_TENSOR for nearly all */
+    motet_kind item;                     /* what a list holds: MOTET_SEQUENCE in an optional sequence */
+    motet_type key;                      /* of a map, or of the maps in a list; else MOTET_UNDEFINED */
     motet_type type;                     /* MOTET_UNDEFINED when the file does not say */
     int rank;                            /* -1 when the file does not say */
     int64_t dims[MOTET_MAX_RANK];        /* -1: not fixed */

@@ -18,8 +18,12 @@ extern "C" {
  * is); both memory orders, little-endian. Errors: IO, FORMAT, UNSUPPORTED (an element type), LIMIT, MEMORY. */
 MOTET_API MOTET_CHECKED motet_status motet_tensor_read(const char *path, motet_tensor **out);
 
+/* Reads a sequence or an optional from a .pb, which is then a SequenceProto or an OptionalProto
+ * (https://github.com/onnx/onnx/blob/main/onnx/onnx-data.proto). Errors: as above, and ARGUMENT (another kind). */
+MOTET_API MOTET_CHECKED motet_status motet_tensor_read_list(const char *path, motet_kind kind, motet_tensor **out);
+
 /* Writes the tensor; the end of the name, .npy or .pb, tells how. The file is whole or not there, as with
- * motet_file_write. Errors: ARGUMENT (another name), UNSUPPORTED (a type that .npy does not have), IO, MEMORY. */
+ * motet_file_write. Errors: ARGUMENT (another name), UNSUPPORTED (a list, a type that .npy does not have), IO, MEMORY. */
 MOTET_API MOTET_CHECKED motet_status motet_tensor_write(const char *path, const motet_tensor *tensor);
 
 #ifdef __cplusplus

@@ -154,7 +154,9 @@ static bool as_bfloat16(motet_tensor **tensor, char *why)
 
 static bool read_value(const char *path, const motet_value_info *value, motet_tensor **out, char *why)
 {
-    if (motet_tensor_read(path, out) != MOTET_OK) return because(why, "%s", motet_error_message());
+    motet_status status =
+        value->kind == MOTET_TENSOR ? motet_tensor_read(path, out) : motet_tensor_read_list(path, value->kind, out);
+    if (status != MOTET_OK) return because(why, "%s", motet_error_message());
     bool old = value->type == MOTET_BFLOAT16 && motet_tensor_type(*out) == MOTET_UINT16;
     return !old || as_bfloat16(out, why);
 }
@@ -169,9 +171,6 @@ static bool read_values(const motet_session *session, const char *folder, const 
         if (!exists(folder, file)) break;
         const motet_value_info *value = info(session, i);
         if (!value) return because(why, "%s, but the model has no %s %zu", file, kind, i);
-        if (value->type == MOTET_UNDEFINED)
-            return because(why, "%s \"%s\" is a sequence or an optional, which sessions do not take yet", kind,
-                           value->name);
         char *path = join(folder, file);
         if (!path) return because(why, "out of memory");
         values->names[i] = value->name;

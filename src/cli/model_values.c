@@ -16,7 +16,11 @@
 
 char *model_value_text(const motet_value_info *info, char *text, size_t size)
 {
-    size_t used = (size_t)snprintf(text, size, "%s%s", motet_type_name(info->type), info->rank < 0 ? "" : "[");
+    size_t used = 0;
+    if (info->kind != MOTET_TENSOR) used += (size_t)snprintf(text, size, "%s of ", motet_kind_name(info->kind));
+    if (info->item != MOTET_TENSOR)
+        used += (size_t)snprintf(text + used, size - used, "%s of ", motet_kind_name(info->item));
+    used += (size_t)snprintf(text + used, size - used, "%s%s", motet_type_name(info->type), info->rank < 0 ? "" : "[");
     for (int i = 0; i < info->rank && used < size; i++) {
         const char *comma = i ? "," : "";
         int length = info->dims[i] >= 0 ? snprintf(text + used, size - used, "%s%" PRId64, comma, info->dims[i])
@@ -32,6 +36,10 @@ char *model_value_text(const motet_value_info *info, char *text, size_t size)
 char *model_tensor_text(const motet_tensor *tensor, char *text, size_t size)
 {
     motet_value_info info = {.type = motet_tensor_type(tensor), .rank = motet_tensor_rank(tensor)};
+    if (motet_tensor_kind(tensor) != MOTET_TENSOR) {
+        snprintf(text, size, "%s of %" PRId64, motet_kind_name(motet_tensor_kind(tensor)), motet_tensor_count(tensor));
+        return text;
+    }
     for (int i = 0; i < info.rank; i++) info.dims[i] = motet_tensor_dims(tensor)[i];
     return model_value_text(&info, text, size);
 }
@@ -45,7 +53,8 @@ json_t *model_value_json(const motet_value_info *info)
                                          : NULL;
         json_array_append_new(shape, dim ? dim : json_null());
     }
-    return json_pack("{s:s?, s:s, s:o}", "name", info->name, "type", motet_type_name(info->type), "shape", shape);
+    return json_pack("{s:s?, s:s, s:s, s:s, s:o}", "name", info->name, "kind", motet_kind_name(info->kind), "item",
+                     motet_kind_name(info->item), "type", motet_type_name(info->type), "shape", shape);
 }
 
 json_t *model_number(double value)
@@ -225,11 +234,14 @@ static bool make_one(const char *command, const model_feed *feed, const motet_va
     motet_status status;
     if (file && shape)
         return cli_misuse(command, "--input and --shape for '%s': the file has its shape", info->name), false;
-    if (!file && info->type == MOTET_UNDEFINED)
+    bool list = info->kind == MOTET_SEQUENCE || info->kind == MOTET_OPTIONAL;
+    if (!file && (info->type == MOTET_UNDEFINED || info->kind != MOTET_TENSOR))
         return cli_say(command, "input '%s' does not declare a tensor type: feed it a file with --input", info->name),
                false;
     if (shape && !parse_shape(command, shape, &wanted)) return false;
-    status = file ? motet_tensor_read(file, out) : make_random(&wanted, state, out);
+    status = !file  ? make_random(&wanted, state, out)
+             : list ? motet_tensor_read_list(file, info->kind, out)
+                    : motet_tensor_read(file, out);
     if (status != MOTET_OK) cli_say(command, "input '%s': %s", info->name, motet_error_message());
     return status == MOTET_OK;
 }

@@ -178,10 +178,19 @@ static motet_status compare_integers(const motet_tensor *expected, const motet_t
 
 static bool same_shape(const motet_tensor *a, const motet_tensor *b)
 {
-    if (a->type != b->type || a->rank != b->rank) return false;
+    if (a->kind != b->kind || a->type != b->type || a->rank != b->rank) return false;
     for (int i = 0; i < a->rank; i++)
         if (a->dims[i] != b->dims[i]) return false;
     return true;
+}
+
+static motet_status compare_items(const motet_tensor *expected, const motet_tensor *got,
+                                  const motet_tolerance *tolerance, motet_distance *distance)
+{
+    for (int64_t i = 0; i < expected->count; i++)
+        MT_TRY_AS(motet_tensor_compare(&mt_items(expected)[i], &mt_items(got)[i], tolerance, distance), "item %" PRId64,
+                  i);
+    return MOTET_OK;
 }
 
 motet_status motet_tensor_compare(const motet_tensor *expected, const motet_tensor *got,
@@ -192,6 +201,7 @@ motet_status motet_tensor_compare(const motet_tensor *expected, const motet_tens
         return mt_fail(MOTET_ERROR_SHAPE, "expected %s, got %s", mt_tensor_describe(expected, wanted, sizeof wanted),
                        mt_tensor_describe(got, given, sizeof given));
     }
+    if (expected->kind != MOTET_TENSOR) return compare_items(expected, got, tolerance, distance);
     if (expected->type == MOTET_STRING) return compare_strings(expected, got);
     if (is_floating(expected->type)) return compare_floating(expected, got, tolerance, distance);
     return compare_integers(expected, got);

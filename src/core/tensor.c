@@ -30,6 +30,12 @@ const char *motet_type_name(motet_type type)
     return (unsigned)type < TYPES ? types[type].name : types[MOTET_UNDEFINED].name;
 }
 
+const char *motet_kind_name(motet_kind kind)
+{
+    static const char *const names[] = {"tensor", "sequence", "optional", "map"};
+    return (unsigned)kind < sizeof names / sizeof *names ? names[kind] : "unknown";
+}
+
 size_t motet_type_size(motet_type type)
 {
     return (unsigned)type < TYPES ? types[type].size : 0;
@@ -60,6 +66,7 @@ static motet_status set_shape(motet_tensor *tensor, motet_type type, int rank, c
     if (count < 0)
         return mt_fail(MOTET_ERROR_LIMIT, "a tensor of shape %s is not possible",
                        mt_shape_text(rank, dims, text, sizeof text));
+    tensor->kind = MOTET_TENSOR;
     tensor->type = type;
     tensor->rank = rank;
     if (rank) memcpy(tensor->dims, dims, (size_t)rank * sizeof *dims);
@@ -67,10 +74,10 @@ static motet_status set_shape(motet_tensor *tensor, motet_type type, int rank, c
     return MOTET_OK;
 }
 
-motet_status mt_tensor_alloc(motet_tensor *tensor, motet_type type, int rank, const int64_t *dims)
+/* Gives the tensor a buffer for its count of elements of `size` bytes. */
+static motet_status attach_buffer(motet_tensor *tensor, size_t size, bool zero)
 {
-    MT_TRY(set_shape(tensor, type, rank, dims));
-    size_t size = type == MOTET_STRING ? sizeof(mt_string) : motet_type_size(type), bytes;
+    size_t bytes;
     if (!mt_mul((size_t)tensor->count, size, &bytes) || bytes > PTRDIFF_MAX) {
         char text[MT_SHAPE_TEXT];
         return mt_fail(MOTET_ERROR_LIMIT, "%s does not fit into memory", mt_tensor_describe(tensor, text, sizeof text));
@@ -82,15 +89,113 @@ motet_status mt_tensor_alloc(motet_tensor *tensor, motet_type type, int rank, co
         mt_free(elements);
         return mt_fail_memory(bytes);
     }
-    if (type == MOTET_STRING) memset(elements, 0, bytes);
+    if (zero) memset(elements, 0, bytes);
+    *buffer = (mt_buffer){.bytes = bytes, .elements = elements};
     atomic_init(&buffer->references, 1);
-    buffer->bytes = bytes;
-    buffer->strings = type == MOTET_STRING ? (size_t)tensor->count : 0;
-    buffer->elements = elements;
     tensor->buffer = buffer;
     tensor->data = elements;
     tensor->constant = false;
     return MOTET_OK;
+}
+
+motet_status mt_tensor_alloc(motet_tensor *tensor, motet_type type, int rank, const int64_t *dims)
+{
+    MT_TRY(set_shape(tensor, type, rank, dims));
+    bool text = type == MOTET_STRING;
+    MT_TRY(attach_buffer(tensor, text ? sizeof(mt_string) : motet_type_size(type), text));
+    tensor->buffer->strings = text ? (size_t)tensor->count : 0;
+    return MOTET_OK;
+}
+
+motet_status mt_list_alloc(motet_tensor *list, motet_kind kind, int64_t count)
+{
+    *list = (motet_tensor){.kind = kind, .rank = 1, .dims = {count}, .count = count};
+    motet_status status = attach_buffer(list, sizeof(motet_tensor), true);
+    if (status == MOTET_OK)
+        list->buffer->items = (size_t)count;
+    else
+        memset(list, 0, sizeof *list);
+    return status;
+}
+
+static bool is_key(motet_type type)
+{
+    return type == MOTET_STRING || (type >= MOTET_UINT8 && type <= MOTET_INT64) || type == MOTET_UINT32 ||
+           type == MOTET_UINT64;
+}
+
+static bool is_map(const motet_tensor *items, int64_t count)
+{
+    if (count != 2 || items[0].kind || items[1].kind || !is_key(items[0].type)) return false;
+    return items[0].rank == 1 && items[1].rank == 1 && items[0].count == items[1].count;
+}
+
+motet_status mt_list_check(const motet_tensor *list)
+{
+    const motet_tensor *items = mt_items(list);
+    bool good = true;
+    for (int64_t i = 0; i < list->count && good; i++) {
+        bool tensor_or_map = items[i].kind == MOTET_TENSOR || items[i].kind == MOTET_MAP;
+        good = items[i].data != NULL;
+        if (list->kind == MOTET_SEQUENCE)
+            good = good && tensor_or_map && items[i].kind == items[0].kind && items[i].type == items[0].type;
+        if (list->kind == MOTET_OPTIONAL)
+            good = good && list->count == 1 && (tensor_or_map || items[i].kind == MOTET_SEQUENCE);
+    }
+    if (list->kind == MOTET_MAP) good = good && is_map(items, list->count);
+    return good ? MOTET_OK
+                : mt_fail(MOTET_ERROR_SHAPE, "items of these kinds, types or shapes do not make one %s",
+                          motet_kind_name(list->kind));
+}
+
+void mt_item_share(motet_tensor *item, const motet_tensor *source)
+{
+    mt_tensor_share(item, source, source->rank, source->dims);
+    item->constant = false;
+}
+
+size_t mt_tensor_bytes(const motet_tensor *tensor)
+{
+    size_t size = tensor->type == MOTET_STRING ? sizeof(mt_string) : motet_type_size(tensor->type);
+    size_t bytes = (size_t)tensor->count * (tensor->kind == MOTET_TENSOR ? size : sizeof *tensor);
+    if (tensor->kind != MOTET_TENSOR)
+        for (int64_t i = 0; i < tensor->count; i++) bytes += mt_tensor_bytes(&mt_items(tensor)[i]);
+    return bytes;
+}
+
+static motet_status copy_elements(motet_tensor *out, const motet_tensor *source)
+{
+    if (source->type != MOTET_STRING) {
+        size_t bytes = mt_tensor_bytes(source);
+        if (bytes) memcpy(out->data, source->data, bytes);
+        return MOTET_OK;
+    }
+    for (int64_t i = 0; i < source->count; i++) {
+        size_t length;
+        const char *bytes = motet_tensor_string(source, i, &length);
+        MT_TRY(motet_tensor_set_string(out, i, bytes, length));
+    }
+    return MOTET_OK;
+}
+
+static motet_status copy_items(motet_tensor *out, const motet_tensor *source)
+{
+    for (int64_t i = 0; i < source->count; i++) MT_TRY(mt_tensor_copy(&mt_items(out)[i], &mt_items(source)[i]));
+    return MOTET_OK;
+}
+
+motet_status mt_tensor_copy(motet_tensor *out, const motet_tensor *source)
+{
+    motet_tensor copy = {0};
+    bool list = source->kind != MOTET_TENSOR;
+    MT_TRY(list ? mt_list_alloc(&copy, source->kind, source->count)
+                : mt_tensor_alloc(&copy, source->type, source->rank, source->dims));
+    motet_status status = list ? copy_items(&copy, source) : copy_elements(&copy, source);
+    if (status == MOTET_OK)
+        *out = copy;
+    else
+        mt_tensor_clear(&copy);
+    return status;
 }
 
 void mt_tensor_share(motet_tensor *out, const motet_tensor *source, int rank, const int64_t *dims)
@@ -115,7 +220,9 @@ void mt_tensor_clear(motet_tensor *tensor)
     mt_buffer *buffer = tensor->buffer;
     if (buffer && atomic_fetch_sub_explicit(&buffer->references, 1, memory_order_acq_rel) == 1) {
         mt_string *strings = buffer->elements;
+        motet_tensor *items = buffer->elements;
         for (size_t i = 0; i < buffer->strings; i++) mt_free(strings[i].bytes);
+        for (size_t i = 0; i < buffer->items; i++) mt_tensor_clear(&items[i]);
         mt_free(buffer->elements);
         mt_free(buffer);
     }
@@ -136,8 +243,11 @@ char *mt_shape_text(int rank, const int64_t *dims, char *text, size_t size)
 char *mt_tensor_describe(const motet_tensor *tensor, char *text, size_t size)
 {
     char shape[MT_SHAPE_TEXT];
-    snprintf(text, size, "%s%s", motet_type_name(tensor->type),
-             mt_shape_text(tensor->rank, tensor->dims, shape, sizeof shape));
+    if (tensor->kind != MOTET_TENSOR)
+        snprintf(text, size, "%s of %" PRId64, motet_kind_name(tensor->kind), tensor->count);
+    else
+        snprintf(text, size, "%s%s", motet_type_name(tensor->type),
+                 mt_shape_text(tensor->rank, tensor->dims, shape, sizeof shape));
     return text;
 }
 
@@ -177,6 +287,38 @@ motet_status motet_tensor_borrow(motet_type type, int rank, const int64_t *dims,
     return MOTET_OK;
 }
 
+static motet_status fill_list(motet_tensor *list, const motet_tensor *const *items)
+{
+    for (int64_t i = 0; i < list->count; i++) {
+        if (!items[i]) return mt_fail(MOTET_ERROR_ARGUMENT, "item %" PRId64 " is NULL", i);
+        mt_item_share(&mt_items(list)[i], items[i]);
+    }
+    return mt_list_check(list) == MOTET_OK ? MOTET_OK : mt_fail_in(MOTET_ERROR_ARGUMENT, "a list");
+}
+
+motet_status motet_tensor_list(motet_kind kind, const motet_tensor *const *items, size_t count, motet_tensor **out)
+{
+    *out = NULL;
+    if (kind != MOTET_SEQUENCE && kind != MOTET_OPTIONAL && kind != MOTET_MAP)
+        return mt_fail(MOTET_ERROR_ARGUMENT, "%d is not a kind of list", (int)kind);
+    if (count > INT64_MAX) return mt_fail(MOTET_ERROR_ARGUMENT, "%zu items are too many", count);
+    motet_tensor *list = mt_alloc_zero(1, sizeof *list);
+    if (!list) return mt_fail_memory(sizeof *list);
+    motet_status status = mt_list_alloc(list, kind, (int64_t)count);
+    if (status == MOTET_OK) status = fill_list(list, items);
+    if (status == MOTET_OK)
+        *out = list;
+    else
+        motet_tensor_destroy(list);
+    return status;
+}
+
+const motet_tensor *motet_tensor_item(const motet_tensor *list, int64_t index)
+{
+    if (list->kind == MOTET_TENSOR || index < 0 || index >= list->count) return NULL;
+    return &mt_items(list)[index];
+}
+
 void motet_tensor_destroy(motet_tensor *tensor)
 {
     if (!tensor) return;
@@ -184,6 +326,10 @@ void motet_tensor_destroy(motet_tensor *tensor)
     mt_free(tensor);
 }
 
+motet_kind motet_tensor_kind(const motet_tensor *tensor)
+{
+    return tensor->kind;
+}
 motet_type motet_tensor_type(const motet_tensor *tensor)
 {
     return tensor->type;

@@ -1,4 +1,5 @@
-/* The tensor inside the library. Its elements are in one of three places: a counted buffer shared with other tensors
+/* The tensor inside the library, and lists of tensors, which are made of the same structure: the elements of a list are
+ * tensors, its items. A tensor's elements are in one of three places: a counted buffer shared with other tensors
  * (so that Reshape and Identity cost nothing), the mapped model file, or the caller's memory. Only the first is freed.
  */
 #ifndef MT_CORE_TENSOR_H
@@ -14,16 +15,18 @@ typedef struct mt_string {
     size_t length;
 } mt_string;
 
-/* Elements start at a 64-byte boundary. `strings` > 0: the elements are that many mt_string, freed with the buffer. */
+/* Elements start at a 64-byte boundary. `strings` > 0: the elements are that many mt_string, freed with the buffer;
+ * `items` > 0: that many tensors, likewise. */
 typedef struct mt_buffer {
     _Atomic int references;
     size_t bytes;
-    size_t strings;
+    size_t strings, items;
     void *elements;
 } mt_buffer;
 
 struct motet_tensor {
-    motet_type type;
+    motet_kind kind;
+    motet_type type; /* of a list MOTET_UNDEFINED, so that what looks at types never takes it for a tensor */
     int rank;
     int64_t dims[MOTET_MAX_RANK];
     int64_t count;
@@ -37,6 +40,27 @@ int64_t mt_shape_count(int rank, const int64_t *dims);
 
 /* Sets type and shape and allocates uncleared elements (cleared for strings). The tensor must be empty (all zero). */
 motet_status mt_tensor_alloc(motet_tensor *tensor, motet_type type, int rank, const int64_t *dims);
+
+/* Makes the empty tensor a list of empty tensors: to be filled, and then checked by mt_list_check. */
+motet_status mt_list_alloc(motet_tensor *list, motet_kind kind, int64_t count);
+
+/* Fails unless the items are what the kind of the list allows (see motet_kind). Lists nest no deeper than that. */
+motet_status mt_list_check(const motet_tensor *list);
+
+static inline motet_tensor *mt_items(const motet_tensor *list)
+{
+    return list->data;
+}
+
+/* Makes the empty item show all of `source`. Unlike a view of a weight, an item is not constant: which one is read from
+ * a list can change between runs. */
+void mt_item_share(motet_tensor *item, const motet_tensor *source);
+
+/* Bytes of memory that elements take, those of items included; strings without their text. */
+size_t mt_tensor_bytes(const motet_tensor *tensor);
+
+/* A copy that shares nothing. */
+motet_status mt_tensor_copy(motet_tensor *out, const motet_tensor *source);
 
 /* Makes the empty tensor `out` show `source`'s elements in another shape of the same count. */
 void mt_tensor_share(motet_tensor *out, const motet_tensor *source, int rank, const int64_t *dims);

@@ -118,8 +118,11 @@ void mt_buffers_clear(mt_buffers *buffers, motet_tensor *tensor)
     mt_buffer *buffer = tensor->buffer;
     /* A buffer with one reference is ours alone: nobody else can be about to take another. */
     if (buffer && !buffer->strings && atomic_load_explicit(&buffer->references, memory_order_acquire) == 1) {
-        mt_buffers_give(buffers, buffer);
-        tensor->buffer = NULL;
+        for (size_t i = 0; i < buffer->items; i++) mt_buffers_clear(buffers, (motet_tensor *)buffer->elements + i);
+        if (!buffer->items) {
+            mt_buffers_give(buffers, buffer);
+            tensor->buffer = NULL;
+        }
     }
     mt_tensor_clear(tensor);
 }

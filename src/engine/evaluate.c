@@ -28,6 +28,14 @@ static motet_status host_alloc(mt_op_context *c, motet_tensor *tensor, motet_typ
     return mt_tensor_alloc(tensor, type, rank, dims);
 }
 
+static motet_status host_alloc_list(mt_op_context *c, motet_tensor *list, motet_kind kind, int64_t count)
+{
+    size_t bytes;
+    if (!mt_mul((size_t)count, sizeof *list, &bytes)) bytes = SIZE_MAX;
+    MT_TRY(spend(c->run, bytes));
+    return mt_list_alloc(list, kind, count);
+}
+
 static motet_status host_scratch(mt_op_context *c, size_t bytes, void **out)
 {
     enum { ALIGNMENT = 64 };
@@ -62,7 +70,7 @@ static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, cons
 motet_status mt_evaluate(void *context, const mt_model *model, const mt_node *node, size_t limit,
                          motet_tensor *const *outputs)
 {
-    static const mt_op_host host = {host_alloc, host_scratch, host_run_graph, host_keep};
+    static const mt_op_host host = {host_alloc, host_alloc_list, host_scratch, host_run_graph, host_keep};
     const motet_tensor *inputs[MAX_INPUTS];
     if (node->input_count > MAX_INPUTS) return mt_fail(MOTET_ERROR_LIMIT, "too many inputs to be computed ahead");
     for (int i = 0; i < node->input_count; i++)
@@ -77,7 +85,7 @@ motet_status mt_evaluate(void *context, const mt_model *model, const mt_node *no
                        .reference = *(const bool *)context,
                        .host = &host,
                        .run = &e};
-    motet_status status = node->op->run(&c);
+    motet_status status = mt_op_run(&c);
     mt_arena_clear(&e.scratch);
     for (int i = 0; status == MOTET_OK && i < node->output_count; i++)
         if (!outputs[i]->data && node->outputs[i] != MT_NO_VALUE)

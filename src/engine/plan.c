@@ -88,7 +88,6 @@ static void lay_out_node(planner *p, const mt_node *node, int index)
 {
     mt_plan *plan = p->plan;
     *p->step = (mt_step){.node = node,
-                         .run = node->op->run,
                          .version = node->version,
                          .in = plan->in_count,
                          .in_count = node->input_count,

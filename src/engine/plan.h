@@ -11,7 +11,6 @@
  * `in` and `out` are indices into the lists of pointers of a run. */
 typedef struct mt_step {
     const mt_node *node;
-    mt_op_function run;
     int version;
     int in, in_count;
     int out, out_count;

@@ -84,7 +84,7 @@ static motet_status call_operator(mt_run *run, const mt_step *step)
                              .host = &host,
                              .run = run};
     size_t mark = run->scratch_count;
-    motet_status status = step->run(&context);
+    motet_status status = mt_op_run(&context);
     release_scratch(run, mark);
     return status == MOTET_OK ? check_made(step, out) : status;
 }
@@ -181,6 +181,12 @@ static motet_status host_alloc(mt_op_context *c, motet_tensor *tensor, motet_typ
     return mt_buffers_tensor(&run->buffers, tensor, type, rank, dims);
 }
 
+static motet_status host_alloc_list(mt_op_context *c, motet_tensor *list, motet_kind kind, int64_t count)
+{
+    (void)c;
+    return mt_list_alloc(list, kind, count);
+}
+
 static motet_status host_scratch(mt_op_context *c, size_t bytes, void **out)
 {
     mt_run *run = c->run;
@@ -226,4 +232,4 @@ static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, cons
     return MOTET_OK;
 }
 
-static const mt_op_host host = {host_alloc, host_scratch, host_run_graph, host_keep};
+static const mt_op_host host = {host_alloc, host_alloc_list, host_scratch, host_run_graph, host_keep};

@@ -1,5 +1,5 @@
 /* Outputs leave by handing over their buffer where nobody else holds it; those that show an input, a weight or another
- * output are copied, so that the caller gets memory that is nobody else's. */
+ * output are copied, so that the caller gets memory that is nobody else's. With a list this holds for every item. */
 #include "engine/transfer.h"
 
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 enum { INFO_TEXT = 512 };
 
-static bool fits(const motet_value_info *info, const motet_tensor *tensor)
+static bool tensor_fits(const motet_value_info *info, const motet_tensor *tensor)
 {
     if (info->type != MOTET_UNDEFINED && info->type != tensor->type) return false;
     if (info->rank < 0) return true;
@@ -23,10 +23,39 @@ static bool fits(const motet_value_info *info, const motet_tensor *tensor)
     return true;
 }
 
-/* "float32[batch,300,80]", with "?" for what has neither a size nor a name. */
+/* The kind and the items; of a map, what the file says about its types is not held against it. */
+static bool list_fits(const motet_value_info *info, const motet_tensor *list)
+{
+    for (int64_t i = 0; i < list->count; i++) {
+        const motet_tensor *item = &mt_items(list)[i];
+        if (item->kind != info->item) return false;
+        if (item->kind == MOTET_TENSOR && list->kind != MOTET_MAP && !tensor_fits(info, item)) return false;
+        for (int64_t k = 0; item->kind == MOTET_SEQUENCE && k < item->count; k++)
+            if (mt_items(item)[k].kind == MOTET_TENSOR && !tensor_fits(info, &mt_items(item)[k])) return false;
+    }
+    return true;
+}
+
+/* An optional that holds something may be fed as what it holds. */
+static bool fits(const motet_value_info *info, const motet_tensor *value)
+{
+    bool optional = info->kind == MOTET_OPTIONAL && value->kind != MOTET_OPTIONAL;
+    motet_kind kind = optional ? info->item : info->kind;
+    if (value->kind != kind) return false;
+    if (kind == MOTET_TENSOR) return tensor_fits(info, value);
+    motet_value_info inner = *info;
+    if (optional) inner.item = value->count ? mt_items(value)[0].kind : MOTET_TENSOR;
+    return list_fits(&inner, value);
+}
+
+/* "float32[batch,300,80]", with "?" for what has neither a size nor a name; "sequence of float32". */
 static const char *describe(const motet_value_info *info, char *text, size_t size)
 {
-    size_t used = (size_t)snprintf(text, size, "%s%s", motet_type_name(info->type), info->rank < 0 ? "" : "[");
+    size_t used = 0;
+    if (info->kind != MOTET_TENSOR) used += (size_t)snprintf(text, size, "%s of ", motet_kind_name(info->kind));
+    if (info->item != MOTET_TENSOR)
+        used += (size_t)snprintf(text + used, size - used, "%s of ", motet_kind_name(info->item));
+    used += (size_t)snprintf(text + used, size - used, "%s%s", motet_type_name(info->type), info->rank < 0 ? "" : "[");
     for (int i = 0; i < info->rank && used < size; i++) {
         const char *comma = i ? "," : "";
         int length = info->dims[i] >= 0 ? snprintf(text + used, size - used, "%s%" PRId64, comma, info->dims[i])
@@ -72,22 +101,19 @@ motet_status mt_feed_inputs(mt_run *run, const mt_transfer *t)
 
 /* --- outputs -------------------------------------------------------------------------------------------------- */
 
-static motet_status copy_strings(const motet_tensor *from, motet_tensor *to)
+/* Makes what an output shows its own, where it is not yet: memory that is borrowed or shared is copied. */
+static motet_status make_own(motet_tensor *value)
 {
-    for (int64_t i = 0; i < from->count; i++) {
-        size_t length;
-        const char *bytes = motet_tensor_string(from, i, &length);
-        MT_TRY(motet_tensor_set_string(to, i, bytes, length));
+    bool own = value->buffer && atomic_load_explicit(&value->buffer->references, memory_order_acquire) == 1;
+    value->constant = false;
+    if (!own) {
+        motet_tensor copy = {0};
+        MT_TRY(mt_tensor_copy(&copy, value));
+        mt_tensor_clear(value);
+        *value = copy;
+    } else if (value->kind != MOTET_TENSOR) {
+        for (int64_t i = 0; i < value->count; i++) MT_TRY(make_own(&mt_items(value)[i]));
     }
-    return MOTET_OK;
-}
-
-static motet_status copy(const motet_tensor *from, motet_tensor *to)
-{
-    MT_TRY(mt_tensor_alloc(to, from->type, from->rank, from->dims));
-    if (from->type == MOTET_STRING) return copy_strings(from, to);
-    size_t bytes = (size_t)from->count * motet_type_size(from->type);
-    if (bytes) memcpy(to->data, from->data, bytes);
     return MOTET_OK;
 }
 
@@ -113,23 +139,16 @@ static const motet_tensor *taken_before(const mt_transfer *t, size_t i, int valu
     return NULL;
 }
 
-static bool may_leave(const mt_run *run, const motet_tensor *made, int value)
-{
-    return made == &run->slots[value] && made->buffer &&
-           atomic_load_explicit(&made->buffer->references, memory_order_acquire) == 1;
-}
-
 static motet_status fill_output(mt_run *run, const mt_transfer *t, size_t i, motet_tensor *out)
 {
     int value = MT_NO_VALUE;
     MT_TRY(find_output(t, i, &value));
     motet_tensor *made = mt_run_value(run, value);
-    if (!made->data) return copy(taken_before(t, i, value), out);
-    if (!may_leave(run, made, value)) return copy(made, out);
+    if (!made->data) return mt_tensor_copy(out, taken_before(t, i, value));
+    if (made != &run->slots[value]) return mt_tensor_copy(out, made); /* a constant */
     *out = *made;
-    out->constant = false;
     memset(made, 0, sizeof *made);
-    return MOTET_OK;
+    return make_own(out);
 }
 
 motet_status mt_take_outputs(mt_run *run, const mt_transfer *t)

@@ -22,15 +22,17 @@ static motet_status read_dimension(mt_builder *b, const Onnx__TensorShapeProto__
     return MOTET_OK;
 }
 
-static motet_status read_type(mt_builder *b, const Onnx__TypeProto *type, motet_value_info *out)
+static motet_status read_element_type(int32_t number, motet_type *out)
 {
-    if (!type || type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET) return MOTET_OK;
-    if (type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
-        return mt_fail(MOTET_ERROR_UNSUPPORTED, "a sequence, map or sparse tensor is not supported here");
-    const Onnx__TypeProto__Tensor *tensor = type->tensor_type;
-    if (tensor->elem_type < 0 || tensor->elem_type > MOTET_BFLOAT16)
-        return mt_fail(MOTET_ERROR_UNSUPPORTED, "the element type %d is not supported", (int)tensor->elem_type);
-    out->type = (motet_type)tensor->elem_type;
+    if (number < 0 || (number && !strcmp(motet_type_name((motet_type)number), motet_type_name(MOTET_UNDEFINED))))
+        return mt_fail(MOTET_ERROR_UNSUPPORTED, "the element type %d is not supported", (int)number);
+    *out = (motet_type)number;
+    return MOTET_OK;
+}
+
+static motet_status read_tensor_type(mt_builder *b, const Onnx__TypeProto__Tensor *tensor, motet_value_info *out)
+{
+    MT_TRY(read_element_type(tensor->elem_type, &out->type));
     if (!tensor->shape) return MOTET_OK;
     if (tensor->shape->n_dim > MOTET_MAX_RANK)
         return mt_fail(MOTET_ERROR_LIMIT, "%zu axes: at most %d are supported", tensor->shape->n_dim, MOTET_MAX_RANK);
@@ -38,6 +40,42 @@ static motet_status read_type(mt_builder *b, const Onnx__TypeProto *type, motet_
     for (int i = 0; i < out->rank; i++)
         MT_TRY(read_dimension(b, tensor->shape->dim[i], &out->dims[i], &out->symbols[i]));
     return MOTET_OK;
+}
+
+/* The kind of a type and, where it is a list, the type of its items; a map's are its values. */
+static motet_status read_kind(const Onnx__TypeProto *type, motet_value_info *out, motet_kind *kind,
+                              const Onnx__TypeProto **items)
+{
+    switch (type->value_case) {
+    case ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE: *kind = MOTET_TENSOR; return MOTET_OK;
+    case ONNX__TYPE_PROTO__VALUE_SEQUENCE_TYPE:
+        *kind = MOTET_SEQUENCE;
+        *items = type->sequence_type->elem_type;
+        return MOTET_OK;
+    case ONNX__TYPE_PROTO__VALUE_OPTIONAL_TYPE:
+        *kind = MOTET_OPTIONAL;
+        *items = type->optional_type->elem_type;
+        return MOTET_OK;
+    case ONNX__TYPE_PROTO__VALUE_MAP_TYPE:
+        *kind = MOTET_MAP;
+        *items = type->map_type->value_type;
+        return read_element_type(type->map_type->key_type, &out->key);
+    default: return mt_fail(MOTET_ERROR_UNSUPPORTED, "a sparse tensor is not supported here");
+    }
+}
+
+/* Three kinds deep at most: an optional sequence of tensors or maps. */
+static motet_status read_type(mt_builder *b, const Onnx__TypeProto *type, motet_value_info *out)
+{
+    enum { LEVELS = 4 };
+    motet_kind kinds[LEVELS] = {0};
+    for (int level = 0; level < LEVELS; level++) {
+        if (!type || type->value_case == ONNX__TYPE_PROTO__VALUE__NOT_SET) return MOTET_OK;
+        MT_TRY(read_kind(type, out, &kinds[level], &type));
+        if (level < 2) *(level ? &out->item : &out->kind) = kinds[level];
+        if (kinds[level] == MOTET_TENSOR) return read_tensor_type(b, type->tensor_type, out);
+    }
+    return mt_fail(MOTET_ERROR_UNSUPPORTED, "a type of more than %d levels is not supported", LEVELS);
 }
 
 static motet_status read_info(mt_builder *b, const Onnx__ValueInfoProto *proto, const char *what, motet_value_info *out)

@@ -131,14 +131,30 @@ motet_status mt_file_open_message(const char *path, const ProtobufCMessageDescri
     return finish(file, read_structure(file, message), out);
 }
 
+static motet_status show_memory(const void *bytes, size_t size, mt_file **out)
+{
+    *out = mt_alloc_zero(1, sizeof **out);
+    if (!*out) return mt_fail_memory(sizeof **out);
+    (*out)->map = (mt_map){bytes, size};
+    return MOTET_OK;
+}
+
 motet_status mt_file_open_memory(const void *bytes, size_t size, mt_file **out)
 {
+    mt_file *file;
     *out = NULL;
     if (size == 0) return mt_fail(MOTET_ERROR_FORMAT, "not an ONNX model: there are no bytes");
-    mt_file *file = mt_alloc_zero(1, sizeof *file);
-    if (!file) return mt_fail_memory(sizeof *file);
-    file->map = (mt_map){bytes, size};
+    MT_TRY(show_memory(bytes, size, &file));
     return finish_model(file, out);
+}
+
+motet_status mt_file_open_message_memory(const void *bytes, size_t size, const ProtobufCMessageDescriptor *message,
+                                         mt_file **out)
+{
+    mt_file *file;
+    *out = NULL;
+    MT_TRY(show_memory(bytes, size, &file));
+    return finish(file, read_structure(file, message), out);
 }
 
 void mt_file_forget_structure(mt_file *file)

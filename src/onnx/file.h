@@ -26,8 +26,10 @@ motet_status mt_file_open(const char *path, mt_file **out);
 /* The same for a file that is some other message, such as a TensorProto. */
 motet_status mt_file_open_message(const char *path, const ProtobufCMessageDescriptor *message, mt_file **out);
 
-/* mt_file_open over memory that must outlive the file. */
+/* The same over memory that must outlive the file. External data is refused. */
 motet_status mt_file_open_memory(const void *bytes, size_t size, mt_file **out);
+motet_status mt_file_open_message_memory(const void *bytes, size_t size, const ProtobufCMessageDescriptor *message,
+                                         mt_file **out);
 
 /* Unpacks an AttributeProto that protobuf-c left alone because it knows no field of that number. Its memory goes with
  * the structure. */

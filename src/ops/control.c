@@ -96,8 +96,9 @@ static motet_status stack_yields(mt_op_context *c, int i, const yields *y, size_
     int64_t outer = mt_span(dims, 0, axis), inner = mt_span(dims, axis + 1, rank);
     for (int64_t step = 0; step < steps; step++) {
         const motet_tensor *part = &y->tensors[(size_t)step * y->width + which];
-        if (part->type != first->type || !mt_same_shape(part, first))
-            return mt_op_fail(c, MOTET_ERROR_SHAPE, "scan output %zu changes its type or shape between steps", which);
+        if (part->kind != MOTET_TENSOR || part->type != first->type || !mt_same_shape(part, first))
+            return mt_op_fail(c, MOTET_ERROR_SHAPE,
+                              "scan output %zu is no tensor, or changes its type or shape between steps", which);
         mt_copy box = {.rank = 2, .dims = {outer, inner}, .from = {inner, 1}, .to = {steps * inner, 1}};
         box.to_start = (reverse ? steps - 1 - step : step) * inner;
         MT_TRY(mt_copy_box(c, out, part, &box));
@@ -242,6 +243,7 @@ static motet_status scan_prepare(mt_op_context *c, scan_state *s)
         }
         int64_t axis_given;
         int axis = 0;
+        if (in->kind != MOTET_TENSOR) return mt_op_fail(c, MOTET_ERROR_SHAPE, "input %d is no tensor to scan", i);
         MT_TRY(scan_setting(c, "scan_input_axes", i - s->carried, s->scanned, &axis_given));
         MT_TRY(mt_axis(c, axis_given, in->rank, &axis));
         if (i > s->carried && in->dims[axis] != s->steps)

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "ops/movement.h"
 #include "ops/support.h"
 
 motet_status mt_op_transpose(mt_op_context *c)
@@ -133,44 +134,54 @@ static mt_copy part_box(int64_t rows, int64_t width, int64_t whole_start, int64_
     return box;
 }
 
-static motet_status concat_shape(mt_op_context *c, int *axis, int64_t *dims)
+/* What two parts must have in common, and the length of the joined axis. */
+static motet_status join_shape(mt_op_context *c, const motet_tensor *parts, int64_t i, int axis, int64_t *dims)
 {
-    const motet_tensor *first, *next;
-    MT_TRY(mt_need(c, 0, &first));
-    MT_TRY(mt_axis(c, mt_attr_int(c, "axis", 1), first->rank, axis));
-    memcpy(dims, first->dims, sizeof first->dims);
-    for (int i = 1; i < c->in_count; i++) {
-        MT_TRY(mt_need(c, i, &next));
-        MT_TRY(mt_need_same_type(c, 0, i));
-        MT_TRY(mt_need_rank(c, i, first->rank));
-        for (int k = 0; k < first->rank; k++)
-            if (k != *axis && next->dims[k] != first->dims[k])
-                return mt_op_fail(c, MOTET_ERROR_SHAPE,
-                                  "input %d has %" PRId64 " elements along axis %d, input 0 has %" PRId64, i,
-                                  next->dims[k], k, first->dims[k]);
-        if (__builtin_add_overflow(dims[*axis], next->dims[*axis], &dims[*axis]))
-            return mt_op_fail(c, MOTET_ERROR_LIMIT, "the joined axis is too long");
+    const motet_tensor *first = &parts[0], *next = &parts[i];
+    bool alike = next->type == first->type && next->rank == first->rank;
+    for (int k = 0; k < first->rank && alike; k++) alike = k == axis || next->dims[k] == first->dims[k];
+    if (!alike) {
+        char one[MT_SHAPE_TEXT], other[MT_SHAPE_TEXT];
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%s (tensor %" PRId64 ") cannot be joined to %s along axis %d",
+                          mt_tensor_describe(next, other, sizeof other), i, mt_tensor_describe(first, one, sizeof one),
+                          axis);
+    }
+    if (__builtin_add_overflow(dims[axis], next->dims[axis], &dims[axis]))
+        return mt_op_fail(c, MOTET_ERROR_LIMIT, "the joined axis is too long");
+    return MOTET_OK;
+}
+
+motet_status mt_concat(mt_op_context *c, const motet_tensor *parts, int64_t count, int64_t axis_given)
+{
+    motet_tensor *out;
+    int axis = 0;
+    int64_t dims[MOTET_MAX_RANK], start = 0;
+    if (count < 1) return mt_op_fail(c, MOTET_ERROR_SHAPE, "there is nothing to join");
+    MT_TRY(mt_axis(c, axis_given, parts[0].rank, &axis));
+    memcpy(dims, parts[0].dims, sizeof dims);
+    for (int64_t i = 1; i < count; i++) MT_TRY(join_shape(c, parts, i, axis, dims));
+    MT_TRY(mt_out(c, 0, parts[0].type, parts[0].rank, dims, &out));
+    int64_t rows = mt_span(dims, 0, axis);
+    for (int64_t i = 0; i < count && out->count; i++) {
+        int64_t width = mt_span(parts[i].dims, axis, parts[i].rank);
+        mt_copy box = part_box(rows, width, start, mt_span(dims, axis, out->rank), true);
+        MT_TRY(mt_copy_box(c, out, &parts[i], &box));
+        start += width;
     }
     return MOTET_OK;
 }
 
 motet_status mt_op_concat(mt_op_context *c)
 {
-    int axis = 0;
-    int64_t dims[MOTET_MAX_RANK];
-    MT_TRY(concat_shape(c, &axis, dims));
-    const motet_tensor *first = mt_in(c, 0);
-    motet_tensor *out;
-    MT_TRY(mt_out(c, 0, first->type, first->rank, dims, &out));
-    int64_t rows = mt_span(dims, 0, axis), start = 0;
-    for (int i = 0; i < c->in_count && out->count; i++) {
-        const motet_tensor *in = mt_in(c, i);
-        int64_t width = mt_span(in->dims, axis, in->rank);
-        mt_copy box = part_box(rows, width, start, mt_span(dims, axis, out->rank), true);
-        MT_TRY(mt_copy_box(c, out, in, &box));
-        start += width;
+    void *memory;
+    MT_TRY(mt_scratch_array(c, c->in_count, sizeof(motet_tensor), &memory));
+    motet_tensor *parts = memory;
+    for (int i = 0; i < c->in_count; i++) {
+        const motet_tensor *in;
+        MT_TRY(mt_need(c, i, &in));
+        parts[i] = *in;
     }
-    return MOTET_OK;
+    return mt_concat(c, parts, c->in_count, mt_attr_int(c, "axis", 1));
 }
 
 /* Lengths from the input or attribute "split"; without either, equal parts, the last one shorter. */

@@ -54,6 +54,17 @@ motet_status mt_in_ints(mt_op_context *c, int i, int64_t *values, int capacity, 
     return MOTET_OK;
 }
 
+/* --- running -------------------------------------------------------------------------------------------------- */
+
+motet_status mt_op_run(mt_op_context *c)
+{
+    for (int i = 0; i < c->in_count && !c->node->op->lists; i++)
+        if (c->in[i] && c->in[i]->kind != MOTET_TENSOR)
+            return mt_op_fail(c, MOTET_ERROR_SHAPE, "input %d is a %s: expected a tensor", i,
+                              motet_kind_name(c->in[i]->kind));
+    return c->node->op->run(c);
+}
+
 /* --- outputs and memory --------------------------------------------------------------------------------------- */
 
 bool mt_wanted(const mt_op_context *c, int i)
@@ -74,6 +85,29 @@ motet_status mt_out(mt_op_context *c, int i, motet_type type, int rank, const in
     mt_tensor_clear(c->out[i]);
     MT_TRY_AS(c->host->alloc(c, c->out[i], type, rank, dims), "output %d", i);
     *out = c->out[i];
+    return MOTET_OK;
+}
+
+motet_status mt_out_list(mt_op_context *c, int i, motet_kind kind, int64_t count, motet_tensor **items)
+{
+    *items = NULL;
+    MT_TRY(check_output(c, i));
+    mt_tensor_clear(c->out[i]);
+    MT_TRY_AS(c->host->alloc_list(c, c->out[i], kind, count), "output %d", i);
+    *items = mt_items(c->out[i]);
+    return MOTET_OK;
+}
+
+motet_status mt_item_alloc(mt_op_context *c, motet_tensor *item, motet_type type, int rank, const int64_t *dims)
+{
+    return c->host->alloc(c, item, type, rank, dims);
+}
+
+motet_status mt_out_item(mt_op_context *c, int i, const motet_tensor *item)
+{
+    MT_TRY(check_output(c, i));
+    mt_tensor_clear(c->out[i]);
+    mt_item_share(c->out[i], item);
     return MOTET_OK;
 }
 

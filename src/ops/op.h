@@ -22,6 +22,7 @@ typedef void (*mt_fill)(const void *context, void *memory);
  * without an engine brings its own. */
 typedef struct mt_op_host {
     motet_status (*alloc)(mt_op_context *c, motet_tensor *tensor, motet_type type, int rank, const int64_t *dims);
+    motet_status (*alloc_list)(mt_op_context *c, motet_tensor *list, motet_kind kind, int64_t count);
     motet_status (*scratch)(mt_op_context *c, size_t bytes, void **out);
     motet_status (*run_graph)(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,
                               int input_count, motet_tensor *outputs, int output_count);
@@ -63,6 +64,14 @@ bool mt_wanted(const mt_op_context *c, int i);
 
 /* Output i with the given type and shape, elements not cleared. */
 motet_status mt_out(mt_op_context *c, int i, motet_type type, int rank, const int64_t *dims, motet_tensor **out);
+
+/* Output i as a list of empty items, which are to be filled: with mt_item_share what exists already, with
+ * mt_item_alloc what is to be made. */
+motet_status mt_out_list(mt_op_context *c, int i, motet_kind kind, int64_t count, motet_tensor **items);
+motet_status mt_item_alloc(mt_op_context *c, motet_tensor *item, motet_type type, int rank, const int64_t *dims);
+
+/* Output i shows `item`, which an input holds. */
+motet_status mt_out_item(mt_op_context *c, int i, const motet_tensor *item);
 
 /* Output i shows the elements of `source` (one of the inputs) in another shape of the same count. */
 motet_status mt_out_view(mt_op_context *c, int i, const motet_tensor *source, int rank, const int64_t *dims);
@@ -115,14 +124,20 @@ struct mt_op {
     const char *name;
     int since;
     mt_op_function run;
+    bool lists; /* takes sequences, optionals and maps; for any other operator they are refused before it runs */
 };
+
+/* Runs the operator of the context's node. */
+motet_status mt_op_run(mt_op_context *c);
 
 /* The operator for a node (domain "" is ai.onnx), or NULL when there is none. */
 const mt_op *mt_op_find(const char *domain, const char *name, int version);
 
 /* The functions themselves. */
 #define MT_OP(domain, name, since, function) motet_status function(mt_op_context *context);
+#define MT_LIST_OP                           MT_OP
 #include "ops/registry.def"
+#undef MT_LIST_OP
 #undef MT_OP
 
 #endif

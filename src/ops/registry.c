@@ -4,8 +4,10 @@
 #include "ops/op.h"
 
 static const mt_op table[] = {
-#define MT_OP(domain, name, since, function) {domain, #name, since, function},
+#define MT_OP(domain, name, since, function)      {domain, #name, since, function, false},
+#define MT_LIST_OP(domain, name, since, function) {domain, #name, since, function, true},
 #include "ops/registry.def"
+#undef MT_LIST_OP
 #undef MT_OP
 };
 

@@ -7,11 +7,6 @@
 #include "ops/op.h"
 #include "ops/types.h"
 
-/* The functions of registry.def. */
-#define MT_OP(domain, name, since, function) motet_status function(mt_op_context *context);
-#include "ops/registry.def"
-#undef MT_OP
-
 /* --- shapes -------------------------------------------------------------------------------------------------- */
 
 /* An axis in [-rank, rank) as one in [0, rank). */

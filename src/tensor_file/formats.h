@@ -9,6 +9,8 @@
 
 /* pb.c: a TensorProto. `out` is empty and will own its elements. */
 motet_status mt_pb_read(const char *path, motet_tensor *out);
+/* The same for the SequenceProto or OptionalProto in memory. */
+motet_status mt_pb_read_list(const void *bytes, size_t size, motet_kind kind, motet_tensor *out);
 motet_status mt_pb_write(const char *path, const motet_tensor *tensor);
 
 /* npy.c: NumPy's format. */

@@ -36,6 +36,12 @@ static motet_status driver_alloc(mt_op_context *c, motet_tensor *tensor, motet_t
     return mt_tensor_alloc(tensor, type, rank, dims);
 }
 
+static motet_status driver_alloc_list(mt_op_context *c, motet_tensor *list, motet_kind kind, int64_t count)
+{
+    (void)c;
+    return mt_list_alloc(list, kind, count);
+}
+
 static motet_status driver_scratch(mt_op_context *c, size_t bytes, void **out)
 {
     driver *d = c->run;
@@ -59,7 +65,7 @@ static motet_status driver_keep(mt_op_context *c, int i, size_t bytes, mt_fill f
 
 static driver *drive(const char *type, int version)
 {
-    static const mt_op_host host = {driver_alloc, driver_scratch, NULL, driver_keep};
+    static const mt_op_host host = {driver_alloc, driver_alloc_list, driver_scratch, NULL, driver_keep};
     driver *d = mt_alloc_zero(1, sizeof *d);
     assert_non_null(d);
     d->node = (mt_node){.name = "driven",
@@ -124,7 +130,7 @@ static motet_status drive_run(driver *d, int outputs)
 {
     for (int i = 0; i < DRIVE_MOST; i++) mt_tensor_clear(&d->outputs[i]);
     d->context.out_count = d->node.output_count = outputs;
-    motet_status status = d->node.op->run(&d->context);
+    motet_status status = mt_op_run(&d->context);
     while (d->scratch_count) mt_free(d->scratch[--d->scratch_count]);
     return status;
 }

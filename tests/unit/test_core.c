@@ -78,6 +78,44 @@ static void strings_are_owned(void **state)
     motet_tensor_destroy(tensor);
 }
 
+static void lists_share_their_items(void **state)
+{
+    (void)state;
+    motet_tensor *a, *b, *text, *sequence, *other;
+    assert_int_equal(motet_tensor_create(MOTET_FLOAT, 1, (int64_t[]){2}, &a), MOTET_OK);
+    assert_int_equal(motet_tensor_create(MOTET_FLOAT, 2, (int64_t[]){1, 3}, &b), MOTET_OK);
+    assert_int_equal(motet_tensor_create(MOTET_STRING, 1, (int64_t[]){2}, &text), MOTET_OK);
+    const void *elements = motet_tensor_const_data(a);
+    assert_int_equal(motet_tensor_list(MOTET_SEQUENCE, (const motet_tensor *[]){a, b, a}, 3, &sequence), MOTET_OK);
+    motet_tensor_destroy(a);
+    assert_int_equal(motet_tensor_kind(sequence), MOTET_SEQUENCE);
+    assert_int_equal(motet_tensor_type(sequence), MOTET_UNDEFINED);
+    assert_int_equal(motet_tensor_count(sequence), 3);
+    assert_ptr_equal(motet_tensor_const_data(motet_tensor_item(sequence, 2)), elements);
+    assert_null(motet_tensor_item(sequence, 3));
+    assert_null(motet_tensor_item(b, 0));
+    assert_int_equal(motet_tensor_list(MOTET_OPTIONAL, (const motet_tensor *[]){sequence}, 1, &other), MOTET_OK);
+    motet_tensor_destroy(other);
+    assert_int_equal(motet_tensor_list(MOTET_OPTIONAL, NULL, 0, &other), MOTET_OK);
+    motet_tensor_destroy(other);
+    a = (motet_tensor *)(uintptr_t)motet_tensor_item(sequence, 0);
+    assert_int_equal(motet_tensor_list(MOTET_MAP, (const motet_tensor *[]){text, a}, 2, &other), MOTET_OK);
+    motet_tensor_destroy(other);
+    /* what the kinds do not allow */
+    assert_int_equal(motet_tensor_list(MOTET_SEQUENCE, (const motet_tensor *[]){a, text}, 2, &other),
+                     MOTET_ERROR_ARGUMENT);
+    assert_int_equal(motet_tensor_list(MOTET_SEQUENCE, (const motet_tensor *[]){sequence}, 1, &other),
+                     MOTET_ERROR_ARGUMENT);
+    assert_int_equal(motet_tensor_list(MOTET_OPTIONAL, (const motet_tensor *[]){a, b}, 2, &other),
+                     MOTET_ERROR_ARGUMENT);
+    assert_int_equal(motet_tensor_list(MOTET_MAP, (const motet_tensor *[]){a, text}, 2, &other), MOTET_ERROR_ARGUMENT);
+    assert_int_equal(motet_tensor_list(MOTET_TENSOR, NULL, 0, &other), MOTET_ERROR_ARGUMENT);
+    assert_null(other);
+    motet_tensor_destroy(sequence);
+    motet_tensor_destroy(b);
+    motet_tensor_destroy(text);
+}
+
 static void mark(void *context, size_t block)
 {
     ((unsigned char *)context)[block]++;
@@ -110,6 +148,7 @@ int main(void)
         cmocka_unit_test(failing_allocations_count_down),
         cmocka_unit_test(shared_tensors_live_as_long_as_the_last),
         cmocka_unit_test(strings_are_owned),
+        cmocka_unit_test(lists_share_their_items),
         cmocka_unit_test(every_block_runs_once),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);

@@ -105,6 +105,15 @@ static motet_status op_reference(mt_op_context *c)
     return MOTET_OK;
 }
 
+/* Its inputs as a sequence. */
+static motet_status op_bundle(mt_op_context *c)
+{
+    motet_tensor *items;
+    MT_TRY(mt_out_list(c, 0, MOTET_SEQUENCE, c->in_count, &items));
+    for (int i = 0; i < c->in_count; i++) mt_item_share(&items[i], c->in[i]);
+    return mt_list_check(c->out[0]);
+}
+
 static motet_status op_if(mt_op_context *c)
 {
     bool truth = *(const float *)c->in[0]->data != 0;
@@ -134,10 +143,16 @@ static motet_status op_repeat(mt_op_context *c)
 
 const mt_op *mt_op_find(const char *domain, const char *name, int version)
 {
-    static const mt_op table[] = {
-        {"", "Add", 7, op_add},      {"", "Mul", 7, op_mul},       {"", "View", 1, op_view},
-        {"", "Split3", 1, op_split}, {"", "Forget", 1, op_forget}, {"", "Name", 1, op_name},
-        {"", "If", 1, op_if},        {"", "Repeat", 1, op_repeat}, {"", "Reference", 1, op_reference}};
+    static const mt_op table[] = {{"", "Add", 7, op_add, false},
+                                  {"", "Mul", 7, op_mul, false},
+                                  {"", "View", 1, op_view, false},
+                                  {"", "Split3", 1, op_split, false},
+                                  {"", "Forget", 1, op_forget, false},
+                                  {"", "Name", 1, op_name, false},
+                                  {"", "If", 1, op_if, false},
+                                  {"", "Repeat", 1, op_repeat, false},
+                                  {"", "Reference", 1, op_reference, false},
+                                  {"", "Bundle", 1, op_bundle, true}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (!strcmp(table[i].domain, domain) && !strcmp(table[i].name, name) && table[i].since <= version)
             return &table[i];
@@ -674,6 +689,54 @@ static void buffers_are_used_again(void **state)
     mt_buffers_drop(&buffers);
 }
 
+/* --- lists ---------------------------------------------------------------------------------------------------- */
+
+static piece list_output(const char *name)
+{
+    piece tensor_type = message(1, JOIN(number(1, MOTET_FLOAT)));
+    return message(12, JOIN(text(1, name), message(2, message(4, message(1, tensor_type)))));
+}
+
+static void sequences_come_out_on_their_own(void **state)
+{
+    (void)state;
+    motet_session *session =
+        open_bytes(model(17, JOIN(input("x", MOTET_FLOAT, "n"), list_output("y"), scalar("one", 1),
+                                  node("Add", "x one", "a", NONE), node("Bundle", "a x a one", "y", NONE))));
+    assert_int_equal(motet_session_output(session, 0)->kind, MOTET_SEQUENCE);
+    assert_int_equal(motet_session_output(session, 0)->item, MOTET_TENSOR);
+    assert_int_equal(motet_session_output(session, 0)->type, MOTET_FLOAT);
+    motet_tensor *x = count_from(5, 2), *y;
+    if (run(session, x, &y) != MOTET_OK) fail_msg("%s", motet_error_message());
+    motet_session_close(session);
+    assert_int_equal(motet_tensor_count(y), 4);
+    const float wanted[] = {6, 5, 6, 1};
+    for (int i = 0; i < 4; i++) {
+        const float *data = motet_tensor_const_data(motet_tensor_item(y, i));
+        assert_true(data[0] == wanted[i]);
+        assert_ptr_not_equal(data, motet_tensor_const_data(x));
+        for (int k = 0; k < i; k++) assert_ptr_not_equal(data, motet_tensor_const_data(motet_tensor_item(y, k)));
+    }
+    motet_tensor_destroy(x);
+    motet_tensor_destroy(y);
+}
+
+static void lists_are_refused_where_tensors_are_expected(void **state)
+{
+    (void)state;
+    motet_session *session =
+        open_bytes(model(17, simple_graph(JOIN(node("Bundle", "x x", "s", NONE), node("Add", "s one", "y", NONE)))));
+    expect_failure(session, MOTET_ERROR_SHAPE,
+                   "model in memory: node 'Add_1' (Add): input 0 is a sequence: expected a tensor");
+    motet_tensor *x = count_from(1, 2), *fed, *y;
+    assert_int_equal(motet_tensor_list(MOTET_SEQUENCE, (const motet_tensor *[]){x}, 1, &fed), MOTET_OK);
+    assert_int_equal(run(session, fed, &y), MOTET_ERROR_SHAPE);
+    assert_string_equal(motet_error_message(), "model in memory: input 'x': expected float32[n], got sequence of 1");
+    motet_tensor_destroy(x);
+    motet_tensor_destroy(fed);
+    motet_session_close(session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -695,6 +758,8 @@ int main(void)
         cmocka_unit_test_teardown(failures_name_the_node, teardown),
         cmocka_unit_test_teardown(every_allocation_may_fail, teardown),
         cmocka_unit_test_teardown(buffers_are_used_again, teardown),
+        cmocka_unit_test_teardown(sequences_come_out_on_their_own, teardown),
+        cmocka_unit_test_teardown(lists_are_refused_where_tensors_are_expected, teardown),
     };
     return cmocka_run_group_tests_name("engine", tests, NULL, NULL);
 }

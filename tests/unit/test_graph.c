@@ -190,11 +190,15 @@ static void versions_are_checked(void **state)
     mt_model_destroy(built);
 }
 
-static void inputs_that_are_no_tensors_are_refused(void **state)
+static void inputs_of_odd_types_are_refused(void **state)
 {
     (void)state;
-    piece sequence = message(11, JOIN(text(1, "s"), message(2, message(4, NONE))));
-    refuse(model(17, JOIN(sequence, output("s"))), MOTET_ERROR_UNSUPPORTED, "input 's': a sequence");
+    piece sparse = message(11, JOIN(text(1, "s"), message(2, message(8, NONE))));
+    refuse(model(17, JOIN(sparse, output("s"))), MOTET_ERROR_UNSUPPORTED, "input 's': a sparse tensor");
+    piece nested = NONE; /* a sequence of sequences of ... */
+    for (int i = 0; i < 5; i++) nested = message(4, message(1, nested));
+    nested = message(11, JOIN(text(1, "s"), message(2, nested)));
+    refuse(model(17, JOIN(nested, output("s"))), MOTET_ERROR_UNSUPPORTED, "input 's': a type of more than 4 levels");
     refuse(model(17, JOIN(input("x", MOTET_FLOAT, "1 1 1 1 1 1 1 1 1"), output("x"))), MOTET_ERROR_LIMIT, "9 axes");
     refuse(model(17, JOIN(input("x", 77, ""), output("x"))), MOTET_ERROR_UNSUPPORTED, "element type 77");
 }
@@ -471,7 +475,7 @@ int main(void)
         cmocka_unit_test_teardown(names_that_lead_nowhere_are_refused, teardown),
         cmocka_unit_test_teardown(circles_are_refused, teardown),
         cmocka_unit_test_teardown(versions_are_checked, teardown),
-        cmocka_unit_test_teardown(inputs_that_are_no_tensors_are_refused, teardown),
+        cmocka_unit_test_teardown(inputs_of_odd_types_are_refused, teardown),
         cmocka_unit_test_teardown(graphs_nest_to_a_limit, teardown),
         cmocka_unit_test_teardown(functions_are_expanded, teardown),
         cmocka_unit_test_teardown(function_attributes_have_defaults, teardown),

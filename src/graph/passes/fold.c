@@ -19,12 +19,6 @@ typedef struct folder {
     size_t budget; /* bytes that results may still take, together */
 } folder;
 
-static size_t bytes_of(const motet_tensor *tensor)
-{
-    size_t size = tensor->type == MOTET_STRING ? sizeof(mt_string) : motet_type_size(tensor->type);
-    return (size_t)tensor->count * size;
-}
-
 static bool is_random(const mt_node *node)
 {
     return strncmp(node->type, "Random", 6) == 0 || strcmp(node->type, "Bernoulli") == 0 ||
@@ -46,7 +40,7 @@ static bool is_constant(const folder *f, const mt_node *node, size_t *bytes)
         if (node->inputs[i] == MT_NO_VALUE) continue;
         const motet_tensor *tensor = f->model->values[node->inputs[i]].tensor;
         if (!tensor) return false;
-        *bytes += bytes_of(tensor);
+        *bytes += mt_tensor_bytes(tensor);
     }
     return node->output_count <= MAX_OUTPUTS && !is_random(node) && !has_graph(node);
 }
@@ -59,7 +53,7 @@ static void keep_results(folder *f, const mt_node *node, motet_tensor *const *re
             mt_tensor_clear(results[i]);
             continue;
         }
-        size_t bytes = bytes_of(results[i]);
+        size_t bytes = mt_tensor_bytes(results[i]);
         f->budget -= bytes < f->budget ? bytes : f->budget;
         results[i]->constant = true;
         f->model->values[node->outputs[i]].tensor = results[i];
@@ -103,6 +97,6 @@ motet_status mt_pass_fold(mt_model *model, mt_evaluator evaluate, void *context)
 {
     folder f = {model, evaluate, context, total_allowed};
     for (size_t i = 0; i < model->value_count; i++)
-        if (model->values[i].tensor) f.budget += GROWTH * bytes_of(model->values[i].tensor);
+        if (model->values[i].tensor) f.budget += GROWTH * mt_tensor_bytes(model->values[i].tensor);
     return fold_graph(&f, model->main);
 }
