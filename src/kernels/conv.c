@@ -18,11 +18,6 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static bool is_pointwise(const mt_window *w)
 {
     for (int i = 0; i < w->axes; i++)
@@ -33,42 +28,6 @@ static bool is_pointwise(const mt_window *w)
 static bool is_depthwise(const mt_conv *conv)
 {
     return conv->in_channels * conv->out_channels <= 2;
-}
-
-/* Output positions [*low, *high) of axis `axis` for which tap `tap` lies inside the input. */
-static void inside_range(const mt_window *w, int axis, int64_t tap, int64_t *low, int64_t *high)
-{
-    int64_t offset = tap * w->dilation[axis] - w->before[axis], stride = w->stride[axis];
-    *low = offset < 0 ? (-offset + stride - 1) / stride : 0;
-    int64_t last = w->in[axis] - 1 - offset; /* o * stride <= last */
-    *high = last < 0 ? 0 : least(last / stride + 1, w->out[axis]);
-    if (*low > *high) *low = *high;
-}
-
-/* --- rows ----------------------------------------------------------------------------------------------------- */
-
-/* A row is the last spatial axis at one position of the others. Finds input row for output row `row` and the tap
- * `taps[]`: false when it lies in the padding. */
-static bool input_row(const mt_window *w, int64_t row, const int64_t *taps, int64_t *out)
-{
-    int64_t at = 0, scale = 1;
-    for (int i = w->axes - 2; i >= 0; i--) {
-        int64_t position = row % w->out[i] * w->stride[i] + taps[i] * w->dilation[i] - w->before[i];
-        row /= w->out[i];
-        if (position < 0 || position >= w->in[i]) return false;
-        at += position * scale;
-        scale *= w->in[i];
-    }
-    *out = at * w->in[w->axes - 1];
-    return true;
-}
-
-static void read_taps(const mt_window *w, int64_t tap, int64_t *taps)
-{
-    for (int i = w->axes - 1; i >= 0; i--) {
-        taps[i] = tap % w->kernel[i];
-        tap /= w->kernel[i];
-    }
 }
 
 /* --- the product way ------------------------------------------------------------------------------------------ */
@@ -97,66 +56,20 @@ static const float *unit_weights(const conv_work *w, int64_t unit)
     return w->weights + unit % conv->groups * conv->out_channels * conv->in_channels * conv->window.taps;
 }
 
-/* A stretch of one panel's columns that sees every stride-th element of the input from `from` on; the columns lie from
- * `to` on in the first row of the panels. */
-typedef struct run {
-    int64_t to, from;
-    int length;
-} run;
-
-enum { MAX_RUNS = MT_PANELS * MT_TILE_COLUMNS };
-
-/* Columns [begin, end) as runs of one panel each. */
-static int add_runs(const mt_panels *p, int64_t begin, int64_t end, int64_t from, int64_t stride, run *runs)
-{
-    int count = 0;
-    while (begin < end) {
-        int64_t in_panel = begin % MT_TILE_COLUMNS, n = least(MT_TILE_COLUMNS - in_panel, end - begin);
-        runs[count++] = (run){begin / MT_TILE_COLUMNS * p->depth * MT_TILE_COLUMNS + in_panel, from, (int)n};
-        begin += n;
-        from += n * stride;
-    }
-    return count;
-}
-
-/* What the panels see through one tap; columns in no run lie in the padding. Returns the number of runs. */
-static int find_runs(const mt_window *w, const mt_panels *p, int64_t tap, run *runs)
-{
-    int last = w->axes - 1, count = 0;
-    int64_t taps[MT_WINDOW_AXES], width = w->out[last], stride = w->stride[last], low, high, start;
-    if (last == 0) { /* nearly always all inside the input, and told from the others at little cost */
-        int64_t from = p->column * stride + tap * w->dilation[0] - w->before[0];
-        if (from >= 0 && from + (p->columns - 1) * stride < w->in[0])
-            return add_runs(p, 0, p->columns, from, stride, runs);
-    }
-    read_taps(w, tap, taps);
-    int64_t offset = taps[last] * w->dilation[last] - w->before[last];
-    inside_range(w, last, taps[last], &low, &high);
-    for (int64_t j = 0; j < p->columns;) {
-        int64_t first = (p->column + j) % width, n = least(width - first, p->columns - j);
-        int64_t begin = most(low, first), end = least(high, first + n);
-        if (begin < end && input_row(w, (p->column + j) / width, taps, &start))
-            count +=
-                add_runs(p, j + begin - first, j + end - first, start + begin * stride + offset, stride, runs + count);
-        j += n;
-    }
-    return count;
-}
-
-/* All runs of `channels` channels: rows of `to` are to_row apart, channels of `from` from_row. */
-MT_SIMD static void copy_runs(float *restrict to, int64_t to_row, const float *restrict from, int64_t from_row,
-                              int64_t channels, const run *runs, int count, int64_t stride)
+/* All stretches of `channels` channels: rows of `to` are to_row apart, channels of `from` from_row. */
+MT_SIMD static void copy_stretches(float *restrict to, int64_t to_row, const float *restrict from, int64_t from_row,
+                                   int64_t channels, const mt_stretch *stretches, int count, int64_t stride)
 {
     for (int64_t channel = 0; channel < channels; channel++, to += to_row, from += from_row)
-        for (int i = 0; i < count; i++) {
-            float *y = to + runs[i].to;
-            const float *x = from + runs[i].from;
-            if (runs[i].length == MT_TILE_COLUMNS && stride == 1)
+        for (const mt_stretch *s = stretches; s < stretches + count; s++) {
+            float *y = to + s->to;
+            const float *x = from + s->from;
+            if (s->length == MT_TILE_COLUMNS && stride == 1)
                 memcpy(y, x, MT_TILE_COLUMNS * sizeof *y);
-            else if (runs[i].length == MT_TILE_COLUMNS && stride == 2)
+            else if (s->length == MT_TILE_COLUMNS && stride == 2)
                 for (int j = 0; j < MT_TILE_COLUMNS; j++) y[j] = x[2 * j];
             else
-                for (int j = 0; j < runs[i].length; j++) y[j] = x[j * stride];
+                for (int j = 0; j < s->length; j++) y[j] = x[j * stride];
         }
 }
 
@@ -166,21 +79,23 @@ static void clear_rows(float *to, int64_t to_row, int64_t channels, const mt_pan
         for (int64_t i = 0; i < channels; i++) memset(to + i * to_row + j * p->depth, 0, MT_TILE_COLUMNS * sizeof *to);
 }
 
-/* The rows of the panels that belong to one tap: of every channel that they touch. */
+/* The rows of the panels that belong to one tap. */
 static void unroll_tap(const mt_window *w, const mt_panels *p, int64_t tap, const float *x, float *room)
 {
-    run runs[MAX_RUNS];
-    int count = find_runs(w, p, tap, runs);
-    int64_t channel = most(0, p->first - tap + w->taps - 1) / w->taps, covered = 0;
-    int64_t end = most(0, p->first + p->depth - tap + w->taps - 1) / w->taps, row = w->taps * MT_TILE_COLUMNS;
-    float *to = room + (channel * w->taps + tap - p->first) * MT_TILE_COLUMNS;
-    for (int i = 0; i < count; i++) covered += runs[i].length;
-    if (covered < p->columns) clear_rows(to, row, end - channel, p);
-    copy_runs(to, row, x + channel * w->in_count, w->in_count, end - channel, runs, count, w->stride[w->axes - 1]);
+    mt_stretch stretches[MT_STRETCHES];
+    int count = mt_window_stretches(w, p, tap, stretches);
+    int64_t begin, end, row, covered = 0;
+    mt_window_channels(w, p, tap, &begin, &end, &row);
+    float *to = room + row * MT_TILE_COLUMNS;
+    for (int i = 0; i < count; i++) covered += stretches[i].length;
+    if (covered < p->columns) clear_rows(to, w->taps * MT_TILE_COLUMNS, end - begin, p);
+    copy_stretches(to, w->taps * MT_TILE_COLUMNS, x + begin * w->in_count, w->in_count, end - begin, stretches, count,
+                   w->stride[w->axes - 1]);
 }
 
-static mt_panel_place unroll(const void *source, const mt_panels *p, float *room)
+static mt_panel_place unroll(const void *source, const mt_panels *p, void *room, int32_t *sums)
 {
+    (void)sums;
     const conv_work *work = source;
     const mt_window *w = &work->conv->window;
     const float *x = unit_input(work, work->first_unit + p->item);
@@ -194,8 +109,9 @@ static void run_product(mt_pool *pool, conv_work *w)
 {
     const mt_conv *conv = w->conv;
     int64_t units = conv->batch * conv->groups, k = conv->in_channels * conv->window.taps;
-    const float *weights[MAX_UNITS], *bias[MAX_UNITS];
-    float *y[MAX_UNITS];
+    const void *weights[MAX_UNITS];
+    const float *bias[MAX_UNITS];
+    void *y[MAX_UNITS];
     for (w->first_unit = 0; w->first_unit < units; w->first_unit += MAX_UNITS) {
         int64_t count = least(MAX_UNITS, units - w->first_unit);
         for (int64_t i = 0; i < count; i++) {
@@ -203,7 +119,9 @@ static void run_product(mt_pool *pool, conv_work *w)
             y[i] = unit_output(w, w->first_unit + i);
             if (w->bias) bias[i] = w->bias + (w->first_unit + i) % conv->groups * conv->out_channels;
         }
-        mt_product product = {.m = conv->out_channels, .n = conv->window.out_count, .k = k, .count = count};
+        mt_epilogue epilogue = {.row_bias = w->bias ? bias : NULL, .activate = w->activate};
+        mt_product product = {.tile = mt_tile_floats(), .m = conv->out_channels, .k = k, .count = count, .alpha = 1};
+        product.n = conv->window.out_count;
         product.a = weights;
         product.a_row = k;
         product.a_step = 1;
@@ -211,8 +129,8 @@ static void run_product(mt_pool *pool, conv_work *w)
         product.source = w;
         product.c = y;
         product.c_row = conv->window.out_count;
-        product.alpha = 1;
-        product.epilogue = (mt_epilogue){.row_bias = w->bias ? bias : NULL, .activate = w->activate};
+        product.finish = mt_epilogue_run;
+        product.finish_context = &epilogue;
         mt_product_run(pool, &product);
     }
 }
@@ -243,9 +161,9 @@ static void depthwise_channel(void *context, size_t block)
     for (int64_t row = 0; row * width < w->out_count; row++)
         for (int64_t i = 0; i < weights; i++) {
             int64_t taps[MT_WINDOW_AXES], start, low, high;
-            read_taps(w, i % w->taps, taps);
-            if (!input_row(w, row, taps, &start)) continue;
-            inside_range(w, last, taps[last], &low, &high);
+            mt_window_taps(w, i % w->taps, taps);
+            if (!mt_window_row(w, row, taps, &start)) continue;
+            mt_window_inside(w, last, taps[last], &low, &high);
             int64_t first = low * w->stride[last] + taps[last] * w->dilation[last] - w->before[last];
             add_scaled(y + row * width + low, x + i / w->taps * w->in_count + start + (low < high ? first : 0),
                        filter[i], w->stride[last], high - low);

@@ -2,19 +2,8 @@
 #ifndef MT_KERNELS_CONV_H
 #define MT_KERNELS_CONV_H
 
-#include "kernels/product.h"
-
-enum { MT_WINDOW_AXES = 6 };
-
-/* A window that slides over spatial axes: output position o looks at input positions
- * o * stride + tap * dilation - before for tap = 0 .. kernel - 1; those outside the input count as padding. */
-typedef struct mt_window {
-    int axes;
-    int64_t in[MT_WINDOW_AXES], out[MT_WINDOW_AXES];
-    int64_t kernel[MT_WINDOW_AXES], stride[MT_WINDOW_AXES], dilation[MT_WINDOW_AXES];
-    int64_t before[MT_WINDOW_AXES], after[MT_WINDOW_AXES];
-    int64_t in_count, out_count, taps; /* products of in, out and kernel */
-} mt_window;
+#include "kernels/epilogue.h"
+#include "kernels/window.h"
 
 typedef struct mt_conv {
     mt_window window;

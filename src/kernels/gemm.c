@@ -70,8 +70,10 @@ typedef struct matrices {
     const float *const *b;
 } matrices;
 
-static mt_panel_place find_panels(const void *source, const mt_panels *wanted, float *room)
+static mt_panel_place find_panels(const void *source, const mt_panels *wanted, void *memory, int32_t *sums)
 {
+    (void)sums;
+    float *room = memory;
     const matrices *from = source;
     const mt_gemm *s = from->shape;
     const float *b = from->b[wanted->item];
@@ -115,24 +117,30 @@ void mt_sgemm_pack(mt_pool *pool, const mt_gemm *s, const float *b, float *packe
 
 /* --- products ------------------------------------------------------------------------------------------------- */
 
+MT_SIMD static void scale_rows(float *c, int64_t c_row, int64_t rows, int64_t columns, float factor)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < columns; j++) c[i * c_row + j] *= factor;
+}
+
 void mt_sgemm_batch(mt_pool *pool, const mt_gemm *s, int64_t count, const float *const *a, const float *const *b,
                     float *const *c)
 {
     matrices source = {s, b};
-    mt_product product = {.m = s->m,
-                          .n = s->n,
-                          .k = s->k,
-                          .count = count,
-                          .a = a,
-                          .a_row = s->a_transposed ? 1 : s->lda,
-                          .a_step = s->a_transposed ? s->lda : 1,
-                          .panels = find_panels,
-                          .source = &source,
-                          .c = c,
-                          .c_row = s->ldc,
-                          .alpha = (float)s->alpha,
-                          .beta = (float)s->beta,
-                          .epilogue = s->epilogue};
+    mt_product product = {.tile = mt_tile_floats(), .m = s->m, .n = s->n, .k = s->k, .count = count};
+    product.a = (const void *const *)a;
+    product.a_row = s->a_transposed ? 1 : s->lda;
+    product.a_step = s->a_transposed ? s->lda : 1;
+    product.panels = find_panels;
+    product.source = &source;
+    product.c = (void *const *)c;
+    product.c_row = s->ldc;
+    product.alpha = (float)s->alpha;
+    product.add = s->beta != 0;
+    product.finish = mt_epilogue_run;
+    product.finish_context = &s->epilogue;
+    for (int64_t i = 0; i < count && s->beta != 0 && s->beta != 1; i++)
+        scale_rows(c[i], s->ldc, s->m, s->n, (float)s->beta);
     mt_product_run(pool, &product);
 }
 

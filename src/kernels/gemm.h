@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "kernels/product.h"
+#include "kernels/epilogue.h"
 
 typedef struct mt_gemm {
     bool a_transposed, b_transposed; /* A lies as k x m, B as n x k */

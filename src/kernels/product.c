@@ -5,18 +5,16 @@
 
 #include <stdalign.h>
 
-#include "kernels/simd.h"
-
 enum {
     ROWS = 528,
     WORTHWHILE = 1 << 20, /* multiply-adds */
     PLENTY = 32,          /* blocks, for any number of threads to share: with more, blocks grow */
-    WIDE = 8              /* to so many panels */
+    WIDE = 8,             /* to so many panels */
+    CACHED = 192          /* rows of panels */
 };
 
 typedef struct work {
     const mt_product *product;
-    mt_tile_function tile;
     int64_t height, width; /* of a block: rows, columns */
     int64_t down, across;  /* blocks in one product */
     int64_t depth;         /* of a slice of k */
@@ -44,7 +42,7 @@ static int64_t part_length(int64_t size, int64_t most, int64_t step)
 
 static work cut(const mt_product *p)
 {
-    work w = {.product = p, .tile = mt_tile_kernel()};
+    work w = {.product = p};
     w.height = part_length(p->m, ROWS, MT_TILE_ROWS);
     w.down = parts_of(p->m, w.height);
     double panel = (double)least(w.height, p->m) * MT_TILE_COLUMNS * (double)(p->k + 1);
@@ -56,53 +54,44 @@ static work cut(const mt_product *p)
     return w;
 }
 
-MT_SIMD static void scale_rows(float *c, int64_t c_row, int64_t rows, int64_t columns, float factor)
+/* `words` on from p. */
+static const void *from(const void *p, int64_t words)
 {
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < columns; j++) c[i * c_row + j] *= factor;
+    return (const char *)p + words * MT_WORD;
 }
 
-MT_SIMD static void add_biases(float *c, int64_t c_row, int rows, int columns, const float *column_bias,
-                               const float *row_bias)
+/* All rows of a block times the columns [begin, end) of panels that are there. */
+static void run_columns(const mt_product *p, const block *b, const mt_panels *panels, const mt_panel_place *place,
+                        const int32_t *sums, int64_t begin, int64_t end)
 {
-    for (int i = 0; i < rows; i++, c += c_row) {
-        if (row_bias)
-            for (int j = 0; j < columns; j++) c[j] += row_bias[i];
-        if (column_bias)
-            for (int j = 0; j < columns; j++) c[j] += column_bias[j];
-    }
-}
-
-/* `row` and `column`: where in the C of product `item` the tile is. */
-static void finish(const mt_epilogue *e, const mt_tile *t, int64_t item, int64_t row, int64_t column)
-{
-    if (e->column_bias || e->row_bias)
-        add_biases(t->c, t->c_row, t->rows, t->columns, e->column_bias ? e->column_bias + column : NULL,
-                   e->row_bias ? e->row_bias[item] + row : NULL);
-    if (e->activate)
-        for (int i = 0; i < t->rows; i++) e->activate(t->c + i * t->c_row, t->columns);
-}
-
-/* All rows of a block times some panels. */
-static void run_panels(const work *w, const block *b, const mt_panels *panels, float *room)
-{
-    const mt_product *p = w->product;
-    mt_panel_place place = p->panels(p->source, panels, room);
     mt_tile t = {.k = panels->depth, .a_row = p->a_row, .a_step = p->a_step, .c_row = p->c_row, .alpha = p->alpha};
-    t.b_row = place.row;
-    t.add = panels->first > 0 || p->beta != 0;
-    bool last = panels->first + panels->depth >= p->k;
-    for (int64_t row = b->row; row < b->row + b->rows; row += MT_TILE_ROWS) {
-        t.rows = (int)least(MT_TILE_ROWS, b->row + b->rows - row);
-        t.a = p->a[b->item] + row * p->a_row + panels->first * p->a_step;
-        t.b = place.start;
-        for (int64_t done = 0; done < panels->columns; done += MT_TILE_COLUMNS, t.b += place.panel) {
-            t.columns = (int)least(MT_TILE_COLUMNS, panels->columns - done);
-            t.c = p->c[b->item] + row * p->c_row + panels->column + done;
-            w->tile(&t);
-            if (last) finish(&p->epilogue, &t, b->item, row, panels->column + done);
+    mt_piece piece = {.item = b->item, .c_row = p->c_row, .last = panels->first + panels->depth >= p->k};
+    t.b_row = place->row;
+    t.add = panels->first > 0 || p->add;
+    for (piece.row = b->row; piece.row < b->row + b->rows; piece.row += MT_TILE_ROWS) {
+        piece.rows = t.rows = (int)least(MT_TILE_ROWS, b->row + b->rows - piece.row);
+        t.a = from(p->a[b->item], piece.row * p->a_row + panels->first * p->a_step);
+        for (int64_t column = begin; column < end; column += MT_TILE_COLUMNS) {
+            piece.columns = t.columns = (int)least(MT_TILE_COLUMNS, end - column);
+            piece.column = panels->column + column;
+            piece.sums = sums + column;
+            piece.c = t.c = (char *)p->c[b->item] + (piece.row * p->c_row + piece.column) * MT_WORD;
+            t.b = from(place->start, column / MT_TILE_COLUMNS * place->panel);
+            p->tile(&t);
+            if (p->finish) p->finish(p->finish_context, &piece);
         }
     }
+}
+
+/* As many panels at a time as the first cache holds beside a few rows of A: shallow ones many, so that rows of C are
+ * written in long stretches, deep ones singly. */
+static void run_panels(const mt_product *p, const block *b, const mt_panels *panels, void *room)
+{
+    int32_t sums[MT_PANELS * MT_TILE_COLUMNS];
+    mt_panel_place place = p->panels(p->source, panels, room, sums);
+    int64_t together = (1 + CACHED / (panels->depth + 1)) * MT_TILE_COLUMNS;
+    for (int64_t column = 0; column < panels->columns; column += together)
+        run_columns(p, b, panels, &place, sums, column, least(column + together, panels->columns));
 }
 
 static block find_block(const work *w, int64_t number)
@@ -116,19 +105,17 @@ static block find_block(const work *w, int64_t number)
 
 static void run_block(void *context, size_t number)
 {
-    alignas(64) float room[MT_PANEL_ROOM * MT_TILE_COLUMNS];
+    alignas(64) char room[MT_PANEL_ROOM * MT_TILE_COLUMNS * MT_WORD];
     const work *w = context;
     const mt_product *p = w->product;
     block b = find_block(w, (int64_t)number);
-    if (p->beta != 0 && p->beta != 1)
-        scale_rows(p->c[b.item] + b.row * p->c_row + b.column, p->c_row, b.rows, b.columns, p->beta);
     int64_t at_once = least(MT_PANELS, MT_PANEL_ROOM / w->depth) * MT_TILE_COLUMNS, first = 0;
     do { /* once even if k is 0 */
         for (int64_t column = 0; column < b.columns; column += at_once) {
             mt_panels panels = {.item = b.item, .first = first, .column = b.column + column, .rows = b.rows};
             panels.depth = least(w->depth, p->k - first);
             panels.columns = least(at_once, b.columns - column);
-            run_panels(w, &b, &panels, room);
+            run_panels(p, &b, &panels, room);
         }
         first += w->depth;
     } while (first < p->k);

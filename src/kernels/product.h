@@ -1,4 +1,5 @@
-/* What matrix products and convolutions have in common: C = alpha * A * B + beta * C in tiles, spread over the pool.
+/* What matrix products and convolutions, of float32 and of bytes, have in common: C = alpha * A * B, or added to what C
+ * holds, in tiles, spread over the pool. Elements are words (kernels/tile.h).
  *
  * A is read where it lies. B is asked for in panels of MT_TILE_COLUMNS columns and at most MT_PANEL_DEPTH rows, by a
  * function of whoever runs the product: it points into packed weights, or copies rows of a matrix, or unrolls windows
@@ -24,32 +25,39 @@ typedef struct mt_panels {
     int64_t rows;            /* of C that will be computed with them */
 } mt_panels;
 
-/* Where panels lie: rows `row` floats apart, panels `panel` floats apart. */
+/* Where panels lie: rows `row` words apart, panels `panel` words apart. */
 typedef struct mt_panel_place {
-    const float *start;
+    const void *start;
     int64_t row, panel;
 } mt_panel_place;
 
-/* `room` holds all the panels, one after the other, rows dense. */
-typedef mt_panel_place (*mt_panel_function)(const void *source, const mt_panels *wanted, float *room);
+/* `room` holds all the panels, one after the other, rows dense. `sums`, one for every column, is handed on to `finish`.
+ */
+typedef mt_panel_place (*mt_panel_function)(const void *source, const mt_panels *wanted, void *room, int32_t *sums);
 
-/* What is done to C at the end, while it is still in the cache; all of it optional. */
-typedef struct mt_epilogue {
-    const float *column_bias;
-    const float *const *row_bias;          /* by product */
-    void (*activate)(float *x, int64_t n); /* n elements of one row, in place */
-} mt_epilogue;
+/* A tile of C that has been computed, or that a slice of k has been added to. */
+typedef struct mt_piece {
+    int64_t item, row, column; /* where it is */
+    int rows, columns;
+    void *c;
+    int64_t c_row;
+    const int32_t *sums; /* of its columns, from the panels of this slice */
+    bool last;           /* no slice follows */
+} mt_piece;
 
 typedef struct mt_product {
+    mt_tile_function tile;
     int64_t m, n, k, count; /* `count` products of one shape */
-    const float *const *a;  /* A(i, k) of product p = a[p][i * a_row + k * a_step] */
+    const void *const *a;   /* A(i, k) of product p is word i * a_row + k * a_step of a[p] */
     int64_t a_row, a_step;
     mt_panel_function panels; /* where B comes from */
     const void *source;
-    float *const *c; /* rows c_row apart */
+    void *const *c; /* rows c_row words apart */
     int64_t c_row;
-    float alpha, beta; /* with beta 0, C is not read */
-    mt_epilogue epilogue;
+    float alpha;
+    bool add;
+    void (*finish)(const void *context, const mt_piece *piece); /* may be NULL */
+    const void *finish_context;
 } mt_product;
 
 void mt_product_run(mt_pool *pool, const mt_product *product);

@@ -1,4 +1,4 @@
-/* The plain tile, and the choice between the levels. */
+/* The plain tiles, and the choice between the levels. */
 #include "kernels/tile.h"
 
 #include "core/cpu.h"
@@ -6,21 +6,45 @@
 void mt_tile_scalar(const mt_tile *t)
 {
     for (int i = 0; i < t->rows; i++) {
-        float sums[MT_TILE_COLUMNS] = {0}, *c = t->c + i * t->c_row;
+        float sums[MT_TILE_COLUMNS] = {0}, *c = (float *)t->c + i * t->c_row;
         for (int64_t k = 0; k < t->k; k++) {
-            float a = t->a[i * t->a_row + k * t->a_step];
-            const float *b = t->b + k * t->b_row;
+            float a = ((const float *)t->a)[i * t->a_row + k * t->a_step];
+            const float *b = (const float *)t->b + k * t->b_row;
             for (int j = 0; j < MT_TILE_COLUMNS; j++) sums[j] += a * b[j];
         }
         for (int j = 0; j < t->columns; j++) c[j] = t->alpha * sums[j] + (t->add ? c[j] : 0);
     }
 }
 
-mt_tile_function mt_tile_kernel(void)
+void mt_bytes_scalar(const mt_tile *t)
+{
+    for (int i = 0; i < t->rows; i++) {
+        uint32_t sums[MT_TILE_COLUMNS] = {0}, *c = (uint32_t *)t->c + i * t->c_row;
+        for (int64_t k = 0; k < t->k; k++) {
+            const uint8_t *a = (const uint8_t *)t->a + (i * t->a_row + k * t->a_step) * MT_WORD;
+            const int8_t *b = (const int8_t *)t->b + k * t->b_row * MT_WORD;
+            for (int j = 0; j < MT_TILE_COLUMNS; j++)
+                for (int n = 0; n < MT_WORD; n++) sums[j] += (uint32_t)(a[n] * b[j * MT_WORD + n]);
+        }
+        for (int j = 0; j < t->columns; j++) c[j] = sums[j] + (t->add ? c[j] : 0);
+    }
+}
+
+mt_tile_function mt_tile_floats(void)
 {
 #if defined(__x86_64__)
     if (mt_cpu_level() >= MT_CPU_AVX512) return mt_tile_avx512;
     if (mt_cpu_level() >= MT_CPU_AVX2) return mt_tile_avx2;
 #endif
     return mt_tile_scalar;
+}
+
+mt_tile_function mt_tile_bytes(void)
+{
+#if defined(__x86_64__)
+    if (mt_cpu_level() == MT_CPU_AVX512VNNI) return mt_bytes_avx512vnni;
+    if (mt_cpu_level() == MT_CPU_AVXVNNI) return mt_bytes_avxvnni;
+    if (mt_cpu_level() >= MT_CPU_AVX2) return mt_bytes_avx2;
+#endif
+    return mt_bytes_scalar;
 }

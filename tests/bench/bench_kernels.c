@@ -11,7 +11,7 @@
 
 #include "core/cpu.h"
 #include "core/memory.h"
-#include "kernels/conv.h"
+#include "kernels/bytes.h"
 #include "kernels/gemm.h"
 
 static double now(void)
@@ -68,6 +68,20 @@ enum { PEAK_STEPS = 20000, PEAK_CHAINS = 10 };
 PEAK(float_peak_512, "avx512f", __m512, _mm512_set1_ps, f512)
 PEAK(float_peak_256, "avx2,fma", __m256, _mm256_set1_ps, f256)
 
+#define PEAK_START_b512(i) __m512i c##i = _mm512_set1_epi32((int)*factor + (i));
+#define PEAK_STEP_b512(i)  c##i = _mm512_dpbusd_epi32(c##i, x, x);
+#define PEAK_END_b512(i)   *factor = 0.5f + 1e-9f * (float)_mm512_reduce_add_epi32(c##i);
+PEAK(byte_peak_512, "avx512f,avx512vnni", __m512i, _mm512_set1_epi8, b512)
+
+/* 0 where the processor has no dot product of 512 bits of bytes. */
+static double byte_peak(void)
+{
+    static float factor = 0.5f;
+    if (mt_cpu_level() != MT_CPU_AVX512VNNI) return 0;
+    job j = {"peak", 2.0 * PEAK_STEPS * PEAK_CHAINS * 64, byte_peak_512, &factor};
+    return j.operations / fastest(&j);
+}
+
 static double float_peak(void)
 {
     static float factor = 0.5f;
@@ -108,12 +122,57 @@ static void run_convolution(void *context)
     mt_conv_run(NULL, &v->conv, v->x, v->w, NULL, NULL, v->y);
 }
 
-static void report(const job *j)
+static void report(const job *j, double (*peak)(void))
 {
-    double best = float_peak(), speed = j->operations / fastest(j), again = float_peak();
+    double best = peak(), speed = j->operations / fastest(j), again = peak();
     best = again > best ? again : best;
-    printf("%-44s %8.1f Gop/s  %5.1f %% of %.1f\n", j->name, speed * 1e-9, 100 * speed / best, best * 1e-9);
+    printf("%-44s %8.1f Gop/s", j->name, speed * 1e-9);
+    if (best > 0) printf("  %5.1f %% of %.1f", 100 * speed / best, best * 1e-9);
+    putchar('\n');
     fflush(stdout);
+}
+
+typedef struct bytes {
+    mt_byte_gemm shape;
+    const uint8_t *a;
+    void *b, *c;
+    int32_t zero;
+    float scale;
+} bytes;
+
+static void run_bytes(void *context)
+{
+    bytes *p = context;
+    const void *packed = p->b;
+    mt_byte_gemm_run(NULL, &p->shape, 1, &p->a, &packed, &p->c);
+}
+
+static void *byte_array(int64_t count)
+{
+    uint8_t *values = mt_alloc_aligned((size_t)count);
+    if (!values) exit(1);
+    for (int64_t i = 0; i < count; i++) values[i] = (uint8_t)(i % 113);
+    return values;
+}
+
+/* As a quantised layer runs it: a zero point of A, a scale for every column. */
+static void bench_bytes(int64_t m, int64_t n, int64_t k)
+{
+    char name[80];
+    bytes p = {.shape = {.m = m, .n = n, .k = k, .lda = k}, .zero = 128, .scale = 0.01f};
+    void *plain = byte_array(k * n);
+    p.a = byte_array(m * k);
+    p.b = byte_array(mt_byte_packed_size(k, n));
+    p.c = byte_array(m * n * 4);
+    mt_byte_pack(NULL, k, n, plain, 0, p.b);
+    p.shape.result.a_zero.values = &p.zero;
+    p.shape.result.scale.values = &p.scale;
+    snprintf(name, sizeof name, "bytes %ld x %ld x %ld", (long)m, (long)n, (long)k);
+    report(&(job){name, 2.0 * (double)m * (double)n * (double)k, run_bytes, &p}, byte_peak);
+    mt_free(plain);
+    mt_free((void *)(uintptr_t)p.a);
+    mt_free(p.b);
+    mt_free(p.c);
 }
 
 static void bench_product(int64_t m, int64_t n, int64_t k, bool packed)
@@ -122,14 +181,14 @@ static void bench_product(int64_t m, int64_t n, int64_t k, bool packed)
     product p = {.shape = mt_gemm_plain(m, n, k), .a = floats(m * k), .b = floats(k * (n + 32)), .c = floats(m * n)};
     p.shape.b_packed = packed;
     snprintf(name, sizeof name, "gemm %ld x %ld x %ld%s", (long)m, (long)n, (long)k, packed ? " packed" : "");
-    report(&(job){name, 2.0 * (double)m * (double)n * (double)k, run_product, &p});
+    report(&(job){name, 2.0 * (double)m * (double)n * (double)k, run_product, &p}, float_peak);
     mt_free(p.a);
     mt_free(p.b);
     mt_free(p.c);
 }
 
-static void bench_conv(const char *name, int64_t channels, int64_t filters, int64_t groups, int64_t in, int64_t kernel,
-                       int64_t stride, int64_t pad)
+static mt_conv conv_of(int64_t channels, int64_t filters, int64_t groups, int64_t in, int64_t kernel, int64_t stride,
+                       int64_t pad)
 {
     mt_conv v = {.batch = 1, .groups = groups, .in_channels = channels / groups, .out_channels = filters / groups};
     mt_window *w = &v.window;
@@ -139,10 +198,52 @@ static void bench_conv(const char *name, int64_t channels, int64_t filters, int6
     w->in_count = in;
     w->out_count = w->out[0];
     w->taps = kernel;
+    return v;
+}
+
+typedef struct byte_convolution {
+    mt_conv conv;
+    mt_byte_result result;
+    void *x, *w, *y;
+    int32_t zeros[2];
+    float scale;
+} byte_convolution;
+
+static void run_byte_convolution(void *context)
+{
+    const byte_convolution *v = context;
+    mt_byte_conv_run(NULL, &v->conv, v->x, 0x80, v->w, &v->result, v->y);
+}
+
+static void bench_byte_conv(const char *name, int64_t channels, int64_t filters, int64_t groups, int64_t in,
+                            int64_t kernel, int64_t stride, int64_t pad)
+{
+    byte_convolution v = {.conv = conv_of(channels, filters, groups, in, kernel, stride, pad), .zeros = {128, 7}};
+    void *plain = byte_array(filters * channels / groups * kernel);
+    v.x = byte_array(channels * in);
+    v.w = byte_array(mt_byte_filters_size(&v.conv));
+    v.y = byte_array(filters * v.conv.window.out_count * 4);
+    v.scale = 0.01f;
+    v.result.a_zero.values = &v.zeros[0];
+    v.result.b_zero.values = &v.zeros[1];
+    v.result.scale.values = &v.scale;
+    mt_byte_filters(&v.conv, plain, 0x80, v.w);
+    double operations = 2.0 * (double)(filters * v.conv.window.out_count) * (double)(channels / groups * kernel);
+    report(&(job){name, operations, run_byte_convolution, &v}, byte_peak);
+    mt_free(plain);
+    mt_free(v.x);
+    mt_free(v.w);
+    mt_free(v.y);
+}
+
+static void bench_conv(const char *name, int64_t channels, int64_t filters, int64_t groups, int64_t in, int64_t kernel,
+                       int64_t stride, int64_t pad)
+{
+    mt_conv v = conv_of(channels, filters, groups, in, kernel, stride, pad);
     convolution c = {v, floats(channels * in), floats(filters * channels / groups * kernel),
-                     floats(filters * w->out_count)};
-    double operations = 2.0 * (double)(filters * w->out_count) * (double)(channels / groups * kernel);
-    report(&(job){name, operations, run_convolution, &c});
+                     floats(filters * v.window.out_count)};
+    double operations = 2.0 * (double)(filters * v.window.out_count) * (double)(channels / groups * kernel);
+    report(&(job){name, operations, run_convolution, &c}, float_peak);
     mt_free(c.x);
     mt_free(c.w);
     mt_free(c.y);
@@ -157,6 +258,9 @@ int main(int count, char **words)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         bench_product(shapes[i][0], shapes[i][1], shapes[i][2], true);
     bench_product(149, 768, 768, false);
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) bench_bytes(shapes[i][0], shapes[i][1], shapes[i][2]);
+    bench_byte_conv("byte conv 512 -> 512, 3 taps / 2, 9599", 512, 512, 1, 9599, 3, 2, 0);
+    bench_byte_conv("byte conv 768 -> 768 in 16 groups", 768, 768, 16, 149, 128, 1, 64);
     bench_conv("conv 1 -> 512, 10 taps / 5, 48000", 1, 512, 1, 48000, 10, 5, 0);
     bench_conv("conv 512 -> 512, 3 taps / 2, 9599", 512, 512, 1, 9599, 3, 2, 0);
     bench_conv("conv 512 -> 512, 2 taps / 2, 299", 512, 512, 1, 299, 2, 2, 0);

@@ -16,7 +16,7 @@ enum { ROWS = 6, COLUMNS = 16 };
     }
 #define STORE(i)                                                                                                       \
     {                                                                                                                  \
-        float *c = t->c + i * t->c_row;                                                                                \
+        float *c = (float *)t->c + i * t->c_row;                                                                       \
         __m256 old0 = _mm256_setzero_ps(), old1 = old0;                                                                \
         if (t->add) old0 = _mm256_maskload_ps(c, store0), old1 = _mm256_maskload_ps(c + 8, store1);                    \
         _mm256_maskstore_ps(c, store0, _mm256_fmadd_ps(c##i##0, alpha, old0));                                         \
@@ -57,9 +57,9 @@ void mt_tile_avx2(const mt_tile *t)
     for (int j = 0; j < t->columns; j += COLUMNS)
         for (int i = 0; i < t->rows; i += ROWS) {
             mt_tile piece = *t;
-            piece.a += i * t->a_row;
-            piece.b += j;
-            piece.c += i * t->c_row + j;
+            piece.a = (const float *)t->a + i * t->a_row;
+            piece.b = (const float *)t->b + j;
+            piece.c = (float *)t->c + i * t->c_row + j;
             piece.rows = t->rows - i < ROWS ? t->rows - i : ROWS;
             piece.columns = t->columns - j < COLUMNS ? t->columns - j : COLUMNS;
             tiles[piece.rows - 1](&piece);

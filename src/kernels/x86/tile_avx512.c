@@ -14,7 +14,7 @@
     }
 #define STORE(i)                                                                                                       \
     {                                                                                                                  \
-        float *c = t->c + i * t->c_row;                                                                                \
+        float *c = (float *)t->c + i * t->c_row;                                                                       \
         __m512 old0 = _mm512_maskz_loadu_ps(add0, c), old1 = _mm512_maskz_loadu_ps(add1, c + 16);                      \
         _mm512_mask_storeu_ps(c, store0, _mm512_fmadd_ps(c##i##0, alpha, old0));                                       \
         _mm512_mask_storeu_ps(c + 16, store1, _mm512_fmadd_ps(c##i##1, alpha, old1));                                  \

@@ -1,0 +1,362 @@
+/* Sums are made in C itself, which holds int32 until the last slice of k and then, where it is to be so, float32. */
+#include "kernels/bytes.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/simd.h"
+
+enum { MAX_UNITS = 64 };
+
+/* --- from sums to results ------------------------------------------------------------------------------------- */
+
+typedef struct finish {
+    const mt_byte_result *result;
+    const int32_t *const *a_sums; /* of rows, by product; or NULL */
+    int64_t k;
+    int64_t first_unit, groups, rows; /* product p begins at row (first_unit + p) % groups * rows of the lists */
+} finish;
+
+static const int32_t *int_at(const mt_byte_list *list, int64_t row, int64_t column)
+{
+    return (const int32_t *)list->values + row * list->row + column * list->column;
+}
+
+static const float *float_at(const mt_byte_list *list, int64_t row, int64_t column)
+{
+    return (const float *)list->values + row * list->row + column * list->column;
+}
+
+MT_SIMD static void take_away(int32_t *c, const int32_t *values, int64_t step, int32_t factor, int n)
+{
+    if (step)
+        for (int j = 0; j < n; j++) c[j] = (int32_t)((uint32_t)c[j] - (uint32_t)values[j] * (uint32_t)factor);
+    else
+        for (int j = 0; j < n; j++) c[j] = (int32_t)((uint32_t)c[j] - (uint32_t)values[0] * (uint32_t)factor);
+}
+
+MT_SIMD static void to_floats(float *c, const int32_t *sums, const float *scale, int64_t scale_step, const float *bias,
+                              int64_t bias_step, int n)
+{
+    if (scale_step)
+        for (int j = 0; j < n; j++) c[j] = (float)sums[j] * scale[j];
+    else
+        for (int j = 0; j < n; j++) c[j] = (float)sums[j] * *scale;
+    if (bias && bias_step)
+        for (int j = 0; j < n; j++) c[j] += bias[j];
+    else if (bias)
+        for (int j = 0; j < n; j++) c[j] += *bias;
+}
+
+/* One row of a piece; `row` and `column` are its place in the lists. */
+static void finish_row(const finish *f, const mt_piece *p, int i, int64_t row, int64_t column, void *c)
+{
+    const mt_byte_result *r = f->result;
+    int32_t sums[MT_TILE_COLUMNS], a_zero = r->a_zero.values ? *int_at(&r->a_zero, row, column) : 0;
+    size_t bytes = (size_t)p->columns * sizeof *sums;
+    memcpy(sums, c, bytes);
+    if (a_zero) take_away(sums, p->sums, 1, a_zero, p->columns);
+    if (p->last && f->a_sums) {
+        uint32_t rest = (uint32_t)f->a_sums[p->item][p->row + i] - (uint32_t)f->k * (uint32_t)a_zero;
+        take_away(sums, int_at(&r->b_zero, row, column), r->b_zero.column, (int32_t)rest, p->columns);
+    }
+    if (p->last && r->scale.values) {
+        float values[MT_TILE_COLUMNS];
+        to_floats(values, sums, float_at(&r->scale, row, column), r->scale.column,
+                  r->bias.values ? float_at(&r->bias, row, column) : NULL, r->bias.column, p->columns);
+        if (r->activate) r->activate(values, p->columns);
+        memcpy(c, values, bytes);
+    } else {
+        memcpy(c, sums, bytes);
+    }
+}
+
+static void finish_piece(const void *context, const mt_piece *p)
+{
+    const finish *f = context;
+    int64_t row = (f->first_unit + p->item) % f->groups * f->rows + p->row;
+    for (int i = 0; i < p->rows; i++)
+        finish_row(f, p, i, row + i, p->column, (char *)p->c + (size_t)(i * p->c_row) * sizeof(int32_t));
+}
+
+/* --- matrices ------------------------------------------------------------------------------------------------- */
+
+int64_t mt_byte_row(int64_t k)
+{
+    return (k + MT_WORD - 1) / MT_WORD * MT_WORD;
+}
+
+static int64_t padded_columns(int64_t n)
+{
+    return (n + MT_TILE_COLUMNS - 1) / MT_TILE_COLUMNS * MT_TILE_COLUMNS;
+}
+
+int64_t mt_byte_packed_size(int64_t k, int64_t n)
+{
+    int64_t size;
+    return __builtin_mul_overflow(mt_byte_row(k) + (int64_t)sizeof(int32_t), padded_columns(n), &size) ? -1 : size;
+}
+
+typedef struct packing {
+    int64_t k, n;
+    const uint8_t *b;
+    uint8_t flip;
+    int8_t *packed;
+    int32_t *sums;
+} packing;
+
+static void pack_panel(void *context, size_t panel)
+{
+    const packing *p = context;
+    int64_t first = (int64_t)panel * MT_TILE_COLUMNS;
+    int8_t *to = p->packed + first * mt_byte_row(p->k);
+    int32_t *sums = p->sums + first;
+    int64_t columns = p->n - first < MT_TILE_COLUMNS ? p->n - first : MT_TILE_COLUMNS;
+    memset(to, 0, (size_t)(MT_TILE_COLUMNS * mt_byte_row(p->k)));
+    memset(sums, 0, MT_TILE_COLUMNS * sizeof *sums);
+    for (int64_t k = 0; k < p->k; k++) {
+        const uint8_t *row = p->b + k * p->n + first;
+        int8_t *words = to + k / MT_WORD * MT_WORD * MT_TILE_COLUMNS + k % MT_WORD;
+        for (int64_t j = 0; j < columns; j++) {
+            words[j * MT_WORD] = (int8_t)(row[j] ^ p->flip);
+            sums[j] += words[j * MT_WORD];
+        }
+    }
+}
+
+void mt_byte_pack(mt_pool *pool, int64_t k, int64_t n, const void *b, uint8_t flip, void *packed)
+{
+    packing p = {k, n, b, flip, packed, (int32_t *)((char *)packed + padded_columns(n) * mt_byte_row(k))};
+    mt_parallel(pool, (size_t)(padded_columns(n) / MT_TILE_COLUMNS), pack_panel, &p);
+}
+
+typedef struct matrices {
+    int64_t k, n;
+    const void *const *packed;
+} matrices;
+
+/* The sums of whole columns go with the last slice. */
+static mt_panel_place find_panels(const void *source, const mt_panels *wanted, void *room, int32_t *sums)
+{
+    (void)room;
+    const matrices *from = source;
+    const char *packed = from->packed[wanted->item];
+    int64_t words = mt_byte_row(from->k) / MT_WORD;
+    size_t bytes = (size_t)wanted->columns * sizeof *sums;
+    if (wanted->first + wanted->depth >= words)
+        memcpy(sums, packed + (padded_columns(from->n) * words + wanted->column) * MT_WORD, bytes);
+    else
+        memset(sums, 0, bytes);
+    return (mt_panel_place){packed + (wanted->column * words + wanted->first * MT_TILE_COLUMNS) * MT_WORD,
+                            MT_TILE_COLUMNS, words * MT_TILE_COLUMNS};
+}
+
+void mt_byte_gemm_run(mt_pool *pool, const mt_byte_gemm *s, int64_t count, const uint8_t *const *a,
+                      const void *const *packed, void *const *c)
+{
+    matrices source = {s->k, s->n, packed};
+    finish end = {&s->result, NULL, s->k, 0, 1, 0};
+    mt_product product = {.tile = mt_tile_bytes(), .m = s->m, .n = s->n, .k = mt_byte_row(s->k) / MT_WORD, .alpha = 1};
+    product.count = 1;
+    product.a_row = s->lda / MT_WORD;
+    product.a_step = 1;
+    product.panels = find_panels;
+    product.source = &source;
+    product.c_row = s->n;
+    product.finish = finish_piece;
+    product.finish_context = &end;
+    for (int64_t i = 0; i < count; i++) {
+        const int32_t *sums = s->a_sums ? s->a_sums + i * s->m : NULL;
+        end.a_sums = s->a_sums ? &sums : NULL;
+        source.packed = packed + i;
+        product.a = (const void *const *)a + i;
+        product.c = c + i;
+        mt_product_run(pool, &product);
+    }
+}
+
+/* --- convolution ---------------------------------------------------------------------------------------------- */
+
+static int64_t filter_length(const mt_conv *conv)
+{
+    return conv->in_channels * conv->window.taps;
+}
+
+int64_t mt_byte_filters_size(const mt_conv *conv)
+{
+    int64_t size, filters = conv->groups * conv->out_channels;
+    return __builtin_mul_overflow(mt_byte_row(filter_length(conv)) + (int64_t)sizeof(int32_t), filters, &size) ? -1
+                                                                                                               : size;
+}
+
+void mt_byte_filters(const mt_conv *conv, const void *w, uint8_t flip, void *prepared)
+{
+    int64_t filters = conv->groups * conv->out_channels, k = filter_length(conv), row = mt_byte_row(k);
+    uint8_t *to = prepared;
+    int32_t *sums = (int32_t *)(to + filters * row);
+    memset(to, 0, (size_t)(filters * row));
+    for (int64_t i = 0; i < filters; i++) {
+        sums[i] = 0;
+        for (int64_t j = 0; j < k; j++) {
+            to[i * row + j] = ((const uint8_t *)w)[i * k + j] ^ flip;
+            sums[i] += to[i * row + j];
+        }
+    }
+}
+
+typedef struct conv_work {
+    const mt_conv *conv;
+    const uint8_t *x;
+    uint8_t flip, padding; /* padding as x holds it */
+    int64_t first_unit;
+} conv_work;
+
+/* Rows of one panel as they are unrolled, a byte a column, before they are woven into words. */
+enum { ROWS = MT_PANEL_DEPTH * MT_WORD };
+
+MT_SIMD static void copy_stretches(uint8_t *restrict to, int64_t to_row, const uint8_t *restrict from, int64_t from_row,
+                                   int64_t channels, const mt_stretch *stretches, int count, int64_t stride)
+{
+    for (int64_t channel = 0; channel < channels; channel++, to += to_row, from += from_row)
+        for (const mt_stretch *s = stretches; s < stretches + count; s++) {
+            uint8_t *y = to + s->to;
+            const uint8_t *x = from + s->from;
+            if (s->length == MT_TILE_COLUMNS && stride == 1)
+                memcpy(y, x, MT_TILE_COLUMNS);
+            else if (s->length == MT_TILE_COLUMNS && stride == 2)
+                for (int j = 0; j < MT_TILE_COLUMNS; j++) y[j] = x[2 * j];
+            else
+                for (int j = 0; j < s->length; j++) y[j] = x[j * stride];
+        }
+}
+
+static void unroll_tap(const conv_work *work, const mt_panels *p, int64_t tap, const uint8_t *x, uint8_t *rows)
+{
+    const mt_window *w = &work->conv->window;
+    mt_stretch stretches[MT_STRETCHES];
+    int count = mt_window_stretches(w, p, tap, stretches);
+    int64_t begin, end, row, covered = 0;
+    mt_window_channels(w, p, tap, &begin, &end, &row);
+    uint8_t *to = rows + row * MT_TILE_COLUMNS;
+    for (int i = 0; i < count; i++) covered += stretches[i].length;
+    for (int64_t i = 0; i < end - begin && covered < MT_TILE_COLUMNS; i++)
+        memset(to + i * w->taps * MT_TILE_COLUMNS, work->padding, MT_TILE_COLUMNS);
+    copy_stretches(to, w->taps * MT_TILE_COLUMNS, x + begin * w->in_count, w->in_count, end - begin, stretches, count,
+                   w->stride[w->axes - 1]);
+}
+
+/* Four rows to one row of words, and their sums. */
+MT_SIMD static void weave(int8_t *restrict to, const uint8_t *restrict rows, int64_t words, uint8_t flip,
+                          int32_t *restrict sums)
+{
+    for (int64_t k = 0; k < words; k++, to += MT_TILE_COLUMNS * MT_WORD, rows += MT_TILE_COLUMNS * MT_WORD)
+        for (int j = 0; j < MT_TILE_COLUMNS; j++) {
+            int8_t a = (int8_t)(rows[j] ^ flip), b = (int8_t)(rows[MT_TILE_COLUMNS + j] ^ flip);
+            int8_t c = (int8_t)(rows[2 * MT_TILE_COLUMNS + j] ^ flip),
+                   d = (int8_t)(rows[3 * MT_TILE_COLUMNS + j] ^ flip);
+            to[j * MT_WORD] = a;
+            to[j * MT_WORD + 1] = b;
+            to[j * MT_WORD + 2] = c;
+            to[j * MT_WORD + 3] = d;
+            sums[j] += a + b + c + d;
+        }
+}
+
+/* The last rows, less than a word, are zeros beyond k: as they are multiplied, hence flipped before. */
+static mt_panel_place unroll(const void *source, const mt_panels *wanted, void *room, int32_t *sums)
+{
+    const conv_work *work = source;
+    int64_t k = filter_length(work->conv), panel = wanted->depth * MT_TILE_COLUMNS;
+    const uint8_t *x =
+        work->x + (work->first_unit + wanted->item) * work->conv->in_channels * work->conv->window.in_count;
+    uint8_t rows[ROWS * MT_TILE_COLUMNS];
+    memset(sums, 0, (size_t)padded_columns(wanted->columns) * sizeof *sums);
+    for (int64_t column = 0; column < wanted->columns; column += MT_TILE_COLUMNS) {
+        mt_panels p = *wanted; /* in bytes */
+        p.first *= MT_WORD;
+        p.depth = k - p.first < wanted->depth * MT_WORD ? k - p.first : wanted->depth * MT_WORD;
+        p.column += column;
+        p.columns = wanted->columns - column < MT_TILE_COLUMNS ? wanted->columns - column : MT_TILE_COLUMNS;
+        memset(rows + p.depth * MT_TILE_COLUMNS, work->flip,
+               (size_t)((wanted->depth * MT_WORD - p.depth) * MT_TILE_COLUMNS));
+        for (int64_t tap = 0; tap < work->conv->window.taps; tap++) unroll_tap(work, &p, tap, x, rows);
+        weave((int8_t *)room + column / MT_TILE_COLUMNS * panel * MT_WORD, rows, wanted->depth, work->flip,
+              sums + column);
+    }
+    return (mt_panel_place){room, MT_TILE_COLUMNS, panel};
+}
+
+void mt_byte_conv_run(mt_pool *pool, const mt_conv *conv, const void *x, uint8_t flip, const void *filters,
+                      const mt_byte_result *result, void *y)
+{
+    int64_t units = conv->batch * conv->groups, k = filter_length(conv), row = mt_byte_row(k);
+    const uint8_t *weights = filters;
+    const int32_t *sums = (const int32_t *)(weights + conv->groups * conv->out_channels * row);
+    int32_t zero = result->b_zero.values ? *(const int32_t *)result->b_zero.values : 0;
+    conv_work work = {conv, x, flip, (uint8_t)((uint8_t)zero ^ flip), 0};
+    const void *a[MAX_UNITS];
+    const int32_t *a_sums[MAX_UNITS];
+    void *c[MAX_UNITS];
+    for (work.first_unit = 0; work.first_unit < units; work.first_unit += MAX_UNITS) {
+        int64_t count = units - work.first_unit < MAX_UNITS ? units - work.first_unit : MAX_UNITS;
+        for (int64_t i = 0; i < count; i++) {
+            int64_t filter = (work.first_unit + i) % conv->groups * conv->out_channels;
+            a[i] = weights + filter * row;
+            a_sums[i] = sums + filter;
+            c[i] = (int32_t *)y + (work.first_unit + i) * conv->out_channels * conv->window.out_count;
+        }
+        finish end = {result, zero ? a_sums : NULL, k, work.first_unit, conv->groups, conv->out_channels};
+        mt_product product = {.tile = mt_tile_bytes(), .m = conv->out_channels, .k = row / MT_WORD, .count = count};
+        product.n = conv->window.out_count;
+        product.a = a;
+        product.a_row = row / MT_WORD;
+        product.a_step = 1;
+        product.panels = unroll;
+        product.source = &work;
+        product.c = c;
+        product.c_row = conv->window.out_count;
+        product.alpha = 1;
+        product.finish = finish_piece;
+        product.finish_context = &end;
+        mt_product_run(pool, &product);
+    }
+}
+
+/* --- quantising ----------------------------------------------------------------------------------------------- */
+
+MT_SIMD void mt_byte_range(const float *x, int64_t n, float *least, float *most)
+{
+    enum { LANES = 16 };
+    float low[LANES] = {0}, high[LANES] = {0};
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (int j = 0; j < LANES; j++) {
+            low[j] = x[i + j] < low[j] ? x[i + j] : low[j];
+            high[j] = x[i + j] > high[j] ? x[i + j] : high[j];
+        }
+    for (int j = 0; i < n; i++, j++) {
+        low[j] = x[i] < low[j] ? x[i] : low[j];
+        high[j] = x[i] > high[j] ? x[i] : high[j];
+    }
+    for (int j = 1; j < LANES; j++) {
+        low[0] = low[j] < low[0] ? low[j] : low[0];
+        high[0] = high[j] > high[0] ? high[j] : high[0];
+    }
+    *least = low[0];
+    *most = high[0];
+}
+
+/* Adding 1.5 * 2^23 rounds to even, as long as the quotient is held within a range where that is exact. */
+MT_SIMD void mt_byte_quantise(uint8_t *y, const float *x, int64_t n, float scale, int32_t zero)
+{
+    const float magic = 12582912.0f;
+    for (int64_t i = 0; i < n; i++) {
+        float q = x[i] / scale;
+        q = q > -1024 ? q : -1024;
+        q = q < 1024 ? q : 1024;
+        q = (q + magic) - magic + (float)zero;
+        q = q > 0 ? q : 0;
+        q = q < 255 ? q : 255;
+        y[i] = (uint8_t)(int32_t)q;
+    }
+}

@@ -1,0 +1,17 @@
+/* What is done to pieces of a float32 product when they are finished, while they are in the cache. */
+#ifndef MT_KERNELS_EPILOGUE_H
+#define MT_KERNELS_EPILOGUE_H
+
+#include "kernels/product.h"
+
+/* All of it optional. */
+typedef struct mt_epilogue {
+    const float *column_bias;
+    const float *const *row_bias;          /* by product */
+    void (*activate)(float *x, int64_t n); /* n elements of one row, in place */
+} mt_epilogue;
+
+/* An mt_product.finish; the context is an mt_epilogue. */
+void mt_epilogue_run(const void *context, const mt_piece *piece);
+
+#endif

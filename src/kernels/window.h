@@ -1,0 +1,47 @@
+/* Windows that slide over the spatial axes of a tensor, and what the columns of an unrolled input see through them. */
+#ifndef MT_KERNELS_WINDOW_H
+#define MT_KERNELS_WINDOW_H
+
+#include "kernels/product.h"
+
+enum { MT_WINDOW_AXES = 6 };
+
+/* A window that slides over spatial axes: output position o looks at input positions
+ * o * stride + tap * dilation - before for tap = 0 .. kernel - 1; those outside the input count as padding. */
+typedef struct mt_window {
+    int axes;
+    int64_t in[MT_WINDOW_AXES], out[MT_WINDOW_AXES];
+    int64_t kernel[MT_WINDOW_AXES], stride[MT_WINDOW_AXES], dilation[MT_WINDOW_AXES];
+    int64_t before[MT_WINDOW_AXES], after[MT_WINDOW_AXES];
+    int64_t in_count, out_count, taps; /* products of in, out and kernel */
+} mt_window;
+
+/* Output positions [*low, *high) of axis `axis` for which tap `tap` lies inside the input. */
+void mt_window_inside(const mt_window *w, int axis, int64_t tap, int64_t *low, int64_t *high);
+
+/* A row is the last spatial axis at one position of the others. Finds input row for output row `row` and the tap
+ * `taps[]`: false when it lies in the padding. */
+bool mt_window_row(const mt_window *w, int64_t row, const int64_t *taps, int64_t *out);
+
+/* A tap's place on every axis. */
+void mt_window_taps(const mt_window *w, int64_t tap, int64_t *taps);
+
+/* A stretch of one panel's columns that sees every stride-th element of the input from `from` on, stride being that of
+ * the last axis; the columns lie from `to` on in the first row of the panels. */
+typedef struct mt_stretch {
+    int64_t to, from;
+    int length;
+} mt_stretch;
+
+enum { MT_STRETCHES = MT_PANELS * MT_TILE_COLUMNS };
+
+/* What panels, whose columns are output positions, see through one tap; columns in no stretch lie in the padding.
+ * Returns the number of stretches. */
+int mt_window_stretches(const mt_window *w, const mt_panels *p, int64_t tap, mt_stretch *stretches);
+
+/* The rows of the unrolled input are weights, channel * taps + tap. Those of one tap that panels want belong to
+ * channels [*begin, *end), and the first of them is row *row of the panels; the others follow taps rows apart. */
+void mt_window_channels(const mt_window *w, const mt_panels *p, int64_t tap, int64_t *begin, int64_t *end,
+                        int64_t *row);
+
+#endif
