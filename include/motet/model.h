@@ -82,6 +82,14 @@ MOTET_API const motet_model_metadata *motet_model_metadata_at(const motet_model 
  * among the operators. NULL beyond the last. */
 MOTET_API const char *motet_model_problem_at(const motet_model *model, size_t index);
 
+/* Writes a simpler model to `optimized` that computes the same as the one at `path`: constants folded, settled branches
+ * inlined, functions expanded, Identity and what nobody reads removed. Standard ONNX, of the same opset, with inputs,
+ * outputs and metadata as they were. Operators that motet does not know stay; so do DequantizeLinear nodes on
+ * constants. Results that would be much larger than what they come from stay nodes. With `external`, or beyond 2 GiB,
+ * weights stand in `optimized` + ".data". The files are whole or not there, as with motet_file_write; both paths may be
+ * the same. Errors: IO, FORMAT, UNSUPPORTED (nodes of one domain in two versions), LIMIT, MEMORY. */
+MOTET_API MOTET_CHECKED motet_status motet_model_optimize(const char *path, const char *optimized, bool external);
+
 #ifdef __cplusplus
 }
 #endif

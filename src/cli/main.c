@@ -12,7 +12,7 @@ static const struct {
 } commands[] = {
     {"diarize", "tell who spoke when in a recording", cli_diarize},
     {"score", "compare turns with a reference: DER and JER", cli_score},
-    {"model", "inspect, check, run, compare, test and time ONNX models", cli_model},
+    {"model", "inspect, check, run, compare, test, time and optimize ONNX models", cli_model},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -14,6 +14,7 @@ static const struct {
     {"compare", "compare two models, or a model with stored outputs", model_compare},
     {"test", "run test cases in the layout of the ONNX backend tests", model_test},
     {"bench", "how long it takes to load and to run, and where the time goes", model_bench},
+    {"optimize", "write a simpler model that computes the same", model_optimize},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };
@@ -21,7 +22,8 @@ enum { COMMANDS = sizeof commands / sizeof *commands };
 static void help(FILE *to)
 {
     fputs("usage: motet model COMMAND [OPTION...] ...\n\n", to);
-    for (size_t i = 0; i < COMMANDS; i++) fprintf(to, "  motet model %-9s %s\n", commands[i].name, commands[i].purpose);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(to, "  motet model %-10s %s\n", commands[i].name, commands[i].purpose);
     fputs("\n'motet model COMMAND --help' tells more.\n", to);
 }
 

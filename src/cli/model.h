@@ -14,6 +14,7 @@ int model_run(int argc, char **argv);
 int model_compare(int argc, char **argv);
 int model_test(int argc, char **argv);
 int model_bench(int argc, char **argv);
+int model_optimize(int argc, char **argv);
 
 enum { MODEL_MAX_VALUES = 256 }; /* inputs, and outputs, that a model may have here */
 

@@ -73,26 +73,11 @@ void motet_threads_destroy(motet_threads *threads)
 
 /* --- opening -------------------------------------------------------------------------------------------------- */
 
-/* Folding settles conditions, and a settled branch brings new nodes to fold. A round that settles nothing is the last;
- * as branches nest MT_MAX_GRAPH_DEPTH deep at most, there are no more rounds than that. */
-static motet_status fold_and_settle(motet_session *session)
-{
-    bool changed = true;
-    while (changed) {
-        MT_TRY(mt_pass_fold(session->model, mt_evaluate, &session->reference));
-        MT_TRY(mt_pass_branch(session->model, &changed));
-    }
-    return MOTET_OK;
-}
-
 static motet_status simplify(motet_session *session)
 {
-    mt_model *model = session->model;
-    MT_TRY(mt_pass_dead(model)); /* a missing operator matters only where it is used */
-    MT_TRY(mt_find_operators(model));
-    MT_TRY(fold_and_settle(session));
-    MT_TRY(mt_pass_identity(model));
-    return mt_pass_dead(model);
+    MT_TRY(mt_pass_dead(session->model)); /* a missing operator matters only where it is used */
+    MT_TRY(mt_find_operators(session->model));
+    return mt_simplify(session->model, mt_evaluate, &session->reference);
 }
 
 static motet_status take_pool(motet_session *session, const motet_session_options *options)

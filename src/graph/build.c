@@ -269,6 +269,7 @@ static motet_status fill_graph(mt_builder *b, mt_scope *scope, const Onnx__Graph
     MT_TRY(declare_inputs(b, scope, proto));
     MT_TRY(mt_build_nodes(b, scope, proto->node, proto->n_node));
     MT_TRY(resolve_graph_outputs(b, scope, proto));
+    if (scope->outer) MT_TRY(mt_build_nested_declarations(b, proto, scope->graph));
     return keep_nodes(b, scope);
 }
 

@@ -75,6 +75,7 @@ motet_status mt_charge(mt_builder *b, const mt_scope *scope, size_t amount); /* 
 
 /* declare.c: inputs, outputs and metadata as the file declares them; the main graph is built. */
 motet_status mt_build_declarations(mt_builder *b, const Onnx__GraphProto *proto);
+motet_status mt_build_nested_declarations(mt_builder *b, const Onnx__GraphProto *proto, mt_graph *graph);
 
 /* order.c: brings the nodes of a list into an order in which everything is made before it is read. */
 motet_status mt_order_nodes(const mt_model *model, const mt_graph *graph, mt_node_list *list);

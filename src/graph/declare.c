@@ -129,3 +129,16 @@ motet_status mt_build_declarations(mt_builder *b, const Onnx__GraphProto *proto)
     MT_TRY(read_outputs(b, proto));
     return read_metadata(b);
 }
+
+/* Of these nothing depends on what motet supports: they are kept for whoever writes the model again. */
+motet_status mt_build_nested_declarations(mt_builder *b, const Onnx__GraphProto *proto, mt_graph *graph)
+{
+    graph->declared = mt_arena_zero(&b->model->arena, (size_t)graph->input_count, sizeof *graph->declared);
+    if (!graph->declared) return mt_fail_memory((size_t)graph->input_count);
+    for (int i = 0; i < graph->input_count; i++) {
+        motet_status status = read_info(b, proto->input[i], "input", &graph->declared[i]);
+        if (status == MOTET_ERROR_MEMORY) return status;
+        if (status != MOTET_OK) graph->declared[i] = (motet_value_info){.name = graph->declared[i].name, .rank = -1};
+    }
+    return MOTET_OK;
+}

@@ -69,7 +69,8 @@ struct mt_graph {
     int number; /* below model.graph_count, and no other graph's */
     int input_count, output_count, node_count;
     int *inputs, *outputs;
-    mt_node **nodes; /* in an order in which every input is there before it is read */
+    motet_value_info *declared; /* the inputs of a nested graph as the file declares them; NULL for the main graph */
+    mt_node **nodes;            /* in an order in which every input is there before it is read */
 };
 
 typedef struct mt_value {

@@ -63,6 +63,11 @@ bool mt_names_add(mt_names *names, const char *name, int number)
     return true;
 }
 
+void mt_names_set(mt_names *names, const char *name, int number)
+{
+    place_of(names, name)->number = number;
+}
+
 void mt_names_clear(mt_names *names)
 {
     mt_free(names->places);

@@ -19,6 +19,9 @@ bool mt_names_find(const mt_names *names, const char *name, int *out);
 /* Adds a name that is not there yet; the text must outlive the table. False: out of memory. */
 bool mt_names_add(mt_names *names, const char *name, int number);
 
+/* Gives a name that is there another number. */
+void mt_names_set(mt_names *names, const char *name, int number);
+
 void mt_names_clear(mt_names *names);
 
 #endif

@@ -37,7 +37,7 @@ matches() {
 run 2 "" "usage: motet model"
 run 0 "motet model inspect" "" --help
 run 2 "" "no command 'sing'" sing
-for command in inspect check run compare test bench; do
+for command in inspect check run compare test bench optimize; do
     run 0 "usage: motet model $command" "" $command --help
     run 2 "" "unrecognized option" $command --sing
     run 2 "" "motet model $command: expected" $command
@@ -124,13 +124,32 @@ run 0 "^2 of 2 cases pass" "" test tests
 echo "nonsense" >tests/bad/tolerance
 run 1 "tolerance: line 1: .* is no tolerance" "" test tests
 
+# --- optimize ---
+# y = 2 x + 1 and the seeds of the fuzzer, which between them have branches, loops, functions and constants.
+for name in "$here"/../fuzz/corpus/{arithmetic,branches,function,loop,shapes}.onnx line.onnx "$root/models/motet-cnn.onnx"; do
+    run 0 "^nodes" "" optimize "$name" simple.onnx
+    run 0 "sound" "" check simple.onnx
+    run 0 "^ok" "" compare "$name" simple.onnx
+    run 0 "^nodes" "" optimize --external "$name" apart.onnx
+    run 0 "^ok" "" compare "$name" apart.onnx
+done
+run 0 "MB of it external" "" inspect apart.onnx
+rm apart.onnx.data
+run 1 "apart.onnx.data\": No such file" "" check apart.onnx
+run 1 "3 operators" "" inspect missing_three.onnx
+run 0 '"before"' "" optimize --json missing_three.onnx missing_three.onnx
+run 1 "1  ai.onnx.Transmogrify 17  MISSING" "" inspect missing_three.onnx
+run 1 "" "Is a directory" optimize line.onnx .
+run 1 "" "not an ONNX model" optimize "$here/model.sh" never.onnx
+[ -e never.onnx ] && { failures=$((failures + 1)); echo "FAILED: half a file"; }
+
 # --- bench ---
 run 0 "^7 runs: min .* p50 .* p95 .* p99 .* runs/s" "" bench --runs 7 --threads 1 line.onnx
 run 0 "Mul$" "" bench --runs 3 --profile line.onnx
 run 0 '"p99_ms": ' "" bench --json --runs 3 --shape x=8x3 line.onnx
 run 0 '"calls_per_run": 1.0' "" bench --json --profile --runs 3 line.onnx
 run 2 "" "--runs 0: expected a whole number" bench --runs 0 line.onnx
-run 1 "" "are missing" bench missing_three.onnx
+run 1 "" "are missing" bench "$here/models/missing_three.onnx"
 
 # --- the shipped network ---
 run 0 "sound$" "" check "$root/models/motet-cnn.onnx"

@@ -21,4 +21,7 @@ motet_status mt_pass_branch(mt_model *model, bool *changed);
 /* Removes nodes that only hand their input on: Identity, and Dropout outside training. */
 motet_status mt_pass_identity(mt_model *model);
 
+/* All of them, until nothing changes. */
+motet_status mt_simplify(mt_model *model, mt_evaluator evaluate, void *context);
+
 #endif

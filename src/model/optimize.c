@@ -1,0 +1,46 @@
+/* A simpler model that computes the same: what does not depend on the inputs is computed once, now; branches that are
+ * settled, functions, Identity and Dropout nodes, and what nobody reads are gone. Unlike a session, this keeps to what
+ * any runtime understands. */
+#include <string.h>
+
+#include "core/status.h"
+#include "engine/evaluate.h"
+#include "engine/operators.h"
+#include "graph/build.h"
+#include "graph/passes/passes.h"
+#include "graph/write.h"
+#include "motet/model.h"
+
+/* Operators that motet does not know stay as they are. So do quantised weights: dequantised they would take four times
+ * the room, and nobody could compute with integers any more. */
+static motet_status evaluate(void *context, const mt_model *model, const mt_node *node, size_t limit,
+                             motet_tensor *const *outputs)
+{
+    if (!node->op) return mt_fail(MOTET_ERROR_UNSUPPORTED, "not known");
+    if (strcmp(node->type, "DequantizeLinear") == 0) return mt_fail(MOTET_ERROR_UNSUPPORTED, "left as it is");
+    return mt_evaluate(context, model, node, limit, outputs);
+}
+
+static motet_status optimize(mt_file *file, mt_model *model, const char *path, bool external)
+{
+    bool reference = true;
+    MT_TRY(mt_pass_dead(model));
+    motet_status status = mt_find_operators(model);
+    if (status != MOTET_OK && status != MOTET_ERROR_UNSUPPORTED) return status;
+    MT_TRY(mt_simplify(model, evaluate, &reference));
+    return mt_model_write(model, file, path, external);
+}
+
+motet_status motet_model_optimize(const char *path, const char *optimized, bool external)
+{
+    mt_file *file;
+    mt_model *model;
+    MT_TRY_AS(mt_file_open(path, &file), "%s", path);
+    motet_status status = mt_model_build(file, &model);
+    if (status == MOTET_OK) {
+        status = optimize(file, model, optimized, external);
+        mt_model_destroy(model);
+    }
+    mt_file_close(file);
+    return status == MOTET_OK ? status : mt_fail_in(status, "%s", path);
+}
