@@ -84,6 +84,8 @@ static bool agrees(sizes *known, const char *name, int64_t value)
 
 static bool fits(const motet_value_info *info, const motet_tensor *tensor, sizes *known)
 {
+    if (info->kind != motet_tensor_kind(tensor)) return false;
+    if (info->kind != MOTET_TENSOR) return true; /* its items have been checked when it was made */
     if (info->type != MOTET_UNDEFINED && info->type != motet_tensor_type(tensor)) return false;
     if (info->rank < 0) return true;
     if (info->rank != motet_tensor_rank(tensor)) return false;

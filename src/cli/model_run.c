@@ -86,8 +86,27 @@ static void print_elements(const motet_tensor *tensor)
     printf("%s]\n", motet_tensor_count(tensor) > FIRST_FEW ? ", ..." : "");
 }
 
+/* A list has a line for each item. */
+static void print_output(const char *name, const motet_tensor *tensor)
+{
+    char text[TEXT];
+    if (motet_tensor_kind(tensor) == MOTET_TENSOR) {
+        printf("%s  %s", name, model_tensor_text(tensor, text, sizeof text));
+        print_elements(tensor);
+        return;
+    }
+    printf("%s  %s\n", name, model_tensor_text(tensor, text, sizeof text));
+    for (int64_t i = 0; i < motet_tensor_count(tensor); i++) {
+        snprintf(text, sizeof text, "%.400s[%" PRId64 "]", name, i);
+        print_output(text, motet_tensor_item(tensor, i));
+    }
+}
+
+static json_t *list_json(const char *name, const motet_tensor *list);
+
 static json_t *output_json(const char *name, const motet_tensor *tensor)
 {
+    if (motet_tensor_kind(tensor) != MOTET_TENSOR) return list_json(name, tensor);
     summary s = sum_up(tensor);
     json_t *shape = json_array(), *first = json_array();
     for (int i = 0; i < motet_tensor_rank(tensor); i++)
@@ -102,9 +121,16 @@ static json_t *output_json(const char *name, const motet_tensor *tensor)
                      (json_int_t)s.finite, "first", first);
 }
 
+static json_t *list_json(const char *name, const motet_tensor *list)
+{
+    json_t *items = json_array();
+    for (int64_t i = 0; i < motet_tensor_count(list); i++)
+        json_array_append_new(items, output_json(name, motet_tensor_item(list, i)));
+    return json_pack("{s:s, s:s, s:o}", "name", name, "kind", motet_kind_name(motet_tensor_kind(list)), "items", items);
+}
+
 static bool tell(const settings *s, const char *path, const model_values *outputs)
 {
-    char text[TEXT];
     if (s->json) {
         json_t *list = json_array();
         for (size_t i = 0; i < outputs->count; i++)
@@ -112,11 +138,10 @@ static bool tell(const settings *s, const char *path, const model_values *output
         return model_print_json(command, json_pack("{s:s, s:o}", "file", path, "outputs", list));
     }
     for (size_t i = 0; i < outputs->count; i++) {
-        snprintf(text, sizeof text, "%s", outputs->names[i]);
-        cli_make_printable(text);
-        printf("%s  ", text);
-        printf("%s", model_tensor_text(outputs->tensors[i], text, sizeof text));
-        print_elements(outputs->tensors[i]);
+        char name[TEXT];
+        snprintf(name, sizeof name, "%s", outputs->names[i]);
+        cli_make_printable(name);
+        print_output(name, outputs->tensors[i]);
     }
     return cli_print(command, "", 0);
 }

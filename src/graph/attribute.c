@@ -26,6 +26,17 @@ static motet_status copy_string(mt_builder *b, const ProtobufCBinaryData *bytes,
     return out->bytes ? MOTET_OK : mt_fail_memory(bytes->len);
 }
 
+/* Only what writes the model again wants it, and wants it as it was. */
+static motet_status copy_type(mt_builder *b, const mt_scope *scope, const Onnx__TypeProto *type, mt_string *out)
+{
+    size_t size = protobuf_c_message_get_packed_size(&type->base);
+    MT_TRY(mt_charge(b, scope, size));
+    uint8_t *bytes = mt_arena_alloc(&b->model->arena, size);
+    if (!bytes) return mt_fail_memory(size);
+    *out = (mt_string){(char *)bytes, protobuf_c_message_pack(&type->base, bytes)};
+    return MOTET_OK;
+}
+
 static motet_status copy_list(mt_builder *b, const void *values, size_t count, size_t size, const void **out)
 {
     void *copy = mt_arena_zero(&b->model->arena, count, size);
@@ -58,7 +69,8 @@ static motet_status copy_tensor(mt_builder *b, const mt_scope *scope, const Onnx
 static motet_status check_present(const Onnx__AttributeProto *proto, int type)
 {
     bool missing = (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR && !proto->t) ||
-                   (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH && !proto->g);
+                   (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH && !proto->g) ||
+                   (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTO && !proto->tp);
     return missing ? mt_fail(MOTET_ERROR_FORMAT, "its value is missing") : MOTET_OK;
 }
 
@@ -98,6 +110,9 @@ static motet_status copy_value(mt_builder *b, const mt_scope *scope, const Onnx_
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH:
         out->kind = MT_ATTRIBUTE_GRAPH;
         return mt_build_graph(b, scope, proto->g, &out->graph);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTO:
+        out->kind = MT_ATTRIBUTE_TYPE;
+        return copy_type(b, scope, proto->tp, &out->s);
     default: out->kind = MT_ATTRIBUTE_OTHER; return MOTET_OK;
     }
 }

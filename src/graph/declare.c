@@ -130,15 +130,21 @@ motet_status mt_build_declarations(mt_builder *b, const Onnx__GraphProto *proto)
     return read_metadata(b);
 }
 
-/* Of these nothing depends on what motet supports: they are kept for whoever writes the model again. */
-motet_status mt_build_nested_declarations(mt_builder *b, const Onnx__GraphProto *proto, mt_graph *graph)
+/* What nested graphs declare is kept for whoever writes the model again; nothing here depends on it. */
+static motet_status read_nested(mt_builder *b, Onnx__ValueInfoProto *const *protos, int count, motet_value_info **out)
 {
-    graph->declared = mt_arena_zero(&b->model->arena, (size_t)graph->input_count, sizeof *graph->declared);
-    if (!graph->declared) return mt_fail_memory((size_t)graph->input_count);
-    for (int i = 0; i < graph->input_count; i++) {
-        motet_status status = read_info(b, proto->input[i], "input", &graph->declared[i]);
+    motet_value_info *infos = *out = mt_arena_zero(&b->model->arena, (size_t)count, sizeof *infos);
+    if (!infos) return mt_fail_memory((size_t)count);
+    for (int i = 0; i < count; i++) {
+        motet_status status = read_info(b, protos[i], "nested", &infos[i]);
         if (status == MOTET_ERROR_MEMORY) return status;
-        if (status != MOTET_OK) graph->declared[i] = (motet_value_info){.name = graph->declared[i].name, .rank = -1};
+        if (status != MOTET_OK) infos[i] = (motet_value_info){.name = infos[i].name, .rank = -1};
     }
     return MOTET_OK;
+}
+
+motet_status mt_build_nested_declarations(mt_builder *b, const Onnx__GraphProto *proto, mt_graph *graph)
+{
+    MT_TRY(read_nested(b, proto->input, graph->input_count, &graph->declared_inputs));
+    return read_nested(b, proto->output, graph->output_count, &graph->declared_outputs);
 }

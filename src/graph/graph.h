@@ -34,7 +34,8 @@ typedef enum mt_attribute_kind {
     MT_ATTRIBUTE_STRINGS,
     MT_ATTRIBUTE_TENSOR,
     MT_ATTRIBUTE_GRAPH,
-    MT_ATTRIBUTE_OTHER /* sparse tensors, types, lists of graphs: no operator here reads them */
+    MT_ATTRIBUTE_TYPE, /* s: a serialised TypeProto */
+    MT_ATTRIBUTE_OTHER /* sparse tensors, lists of tensors or graphs: no operator here reads them */
 } mt_attribute_kind;
 
 typedef struct mt_attribute {
@@ -69,8 +70,8 @@ struct mt_graph {
     int number; /* below model.graph_count, and no other graph's */
     int input_count, output_count, node_count;
     int *inputs, *outputs;
-    motet_value_info *declared; /* the inputs of a nested graph as the file declares them; NULL for the main graph */
-    mt_node **nodes;            /* in an order in which every input is there before it is read */
+    motet_value_info *declared_inputs, *declared_outputs; /* of a nested graph, for whoever writes it again */
+    mt_node **nodes; /* in an order in which every input is there before it is read */
 };
 
 typedef struct mt_value {

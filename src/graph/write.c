@@ -20,10 +20,12 @@ enum { MODEL_IR = 1, MODEL_PRODUCER = 2, MODEL_PRODUCER_VERSION = 3, MODEL_GRAPH
 enum { MODEL_METADATA = 14, ENTRY_KEY = 1, ENTRY_VALUE = 2, IMPORT_DOMAIN = 1, IMPORT_VERSION = 2 };
 enum { GRAPH_NODE = 1, GRAPH_NAME = 2, GRAPH_INITIALIZER = 5, GRAPH_INPUT = 11, GRAPH_OUTPUT = 12 };
 enum { NODE_INPUT = 1, NODE_OUTPUT = 2, NODE_NAME = 3, NODE_TYPE = 4, NODE_ATTRIBUTE = 5, NODE_DOMAIN = 7 };
-enum { INFO_NAME = 1, INFO_TYPE = 2, TYPE_TENSOR = 1, TENSOR_TYPE = 1, TENSOR_SHAPE = 2 };
+enum { INFO_NAME = 1, INFO_TYPE = 2, TYPE_TENSOR = 1, TYPE_SEQUENCE = 4, TYPE_MAP = 5, TYPE_OPTIONAL = 9 };
+enum { TENSOR_TYPE = 1, TENSOR_SHAPE = 2, LIST_ITEM = 1, MAP_KEY = 1, MAP_VALUE = 2 };
 enum { SHAPE_DIM = 1, DIM_VALUE = 1, DIM_PARAM = 2 };
 enum { ATTRIBUTE_NAME = 1, ATTRIBUTE_F = 2, ATTRIBUTE_I = 3, ATTRIBUTE_S = 4, ATTRIBUTE_T = 5, ATTRIBUTE_G = 6 };
-enum { ATTRIBUTE_FLOATS = 7, ATTRIBUTE_INTS = 8, ATTRIBUTE_STRINGS = 9, ATTRIBUTE_TYPE = 20 };
+enum { ATTRIBUTE_FLOATS = 7, ATTRIBUTE_INTS = 8, ATTRIBUTE_STRINGS = 9, ATTRIBUTE_TP = 14 };
+enum { ATTRIBUTE_TYPE = 20 };
 
 enum { OLDEST_IR = 4 }; /* the first whose initializers need not be inputs too */
 
@@ -170,6 +172,7 @@ static motet_status put_value(exporter *x, const mt_attribute *a)
         status = put_graph(x, a->graph);
         mt_write_end(w, mark);
         break;
+    case MT_ATTRIBUTE_TYPE: mt_write_bytes(w, ATTRIBUTE_TP, a->s.bytes, a->s.length); break;
     default: return mt_fail(MOTET_ERROR_UNSUPPORTED, "the attribute '%s' cannot be written", a->name);
     }
     return status;
@@ -186,6 +189,7 @@ static int type_number(mt_attribute_kind kind)
     case MT_ATTRIBUTE_STRINGS: return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRINGS;
     case MT_ATTRIBUTE_TENSOR: return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
     case MT_ATTRIBUTE_GRAPH: return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH;
+    case MT_ATTRIBUTE_TYPE: return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTO;
     default: return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED;
     }
 }
@@ -269,15 +273,48 @@ static void put_shape(exporter *x, const motet_value_info *info)
     mt_write_end(&x->out, shape);
 }
 
+static void put_tensor_type(exporter *x, const motet_value_info *info)
+{
+    mt_mark tensor = mt_write_begin(&x->out, TYPE_TENSOR);
+    mt_write_int(&x->out, TENSOR_TYPE, info->type);
+    if (info->rank >= 0) put_shape(x, info);
+    mt_write_end(&x->out, tensor);
+}
+
+static void put_map_type(exporter *x, const motet_value_info *info)
+{
+    mt_mark map = mt_write_begin(&x->out, TYPE_MAP);
+    mt_write_int(&x->out, MAP_KEY, info->key);
+    mt_mark value = mt_write_begin(&x->out, MAP_VALUE);
+    put_tensor_type(x, info);
+    mt_write_end(&x->out, value);
+    mt_write_end(&x->out, map);
+}
+
+/* A type of this kind, whose items are of the kind `item`; what that holds in turn are maps or tensors. */
+static void put_type(exporter *x, const motet_value_info *info, motet_kind kind, motet_kind item)
+{
+    motet_kind innermost = info->key == MOTET_UNDEFINED ? MOTET_TENSOR : MOTET_MAP;
+    if (kind == MOTET_TENSOR) {
+        put_tensor_type(x, info);
+    } else if (kind == MOTET_MAP) {
+        put_map_type(x, info);
+    } else {
+        mt_mark list = mt_write_begin(&x->out, kind == MOTET_SEQUENCE ? TYPE_SEQUENCE : TYPE_OPTIONAL);
+        mt_mark inner = mt_write_begin(&x->out, LIST_ITEM);
+        put_type(x, info, item, innermost);
+        mt_write_end(&x->out, inner);
+        mt_write_end(&x->out, list);
+    }
+}
+
 static void put_info(exporter *x, uint32_t field, const char *name, const motet_value_info *info)
 {
     mt_mark mark = mt_write_begin(&x->out, field);
     mt_write_text(&x->out, INFO_NAME, name);
     if (info && info->type != MOTET_UNDEFINED) {
-        mt_mark type = mt_write_begin(&x->out, INFO_TYPE), tensor = mt_write_begin(&x->out, TYPE_TENSOR);
-        mt_write_int(&x->out, TENSOR_TYPE, info->type);
-        if (info->rank >= 0) put_shape(x, info);
-        mt_write_end(&x->out, tensor);
+        mt_mark type = mt_write_begin(&x->out, INFO_TYPE);
+        put_type(x, info, info->kind, info->item);
         mt_write_end(&x->out, type);
     }
     mt_write_end(&x->out, mark);
@@ -299,7 +336,7 @@ static motet_status put_outputs(exporter *x, const mt_graph *graph)
         bool made = x->maker[graph->outputs[i]] == graph->number && !is_repeated(graph, i);
         if (!made && !declared) MT_TRY(invent_name(x, have, &name));
         if (strcmp(name, have)) put_identity(x, have, name);
-        put_info(x, GRAPH_OUTPUT, name, declared ? &declared[i] : NULL);
+        put_info(x, GRAPH_OUTPUT, name, declared ? &declared[i] : &graph->declared_outputs[i]);
     }
     return MOTET_OK;
 }
@@ -311,7 +348,7 @@ static motet_status put_graph(exporter *x, const mt_graph *graph)
     for (int i = 0; i < graph->node_count; i++) MT_TRY(put_node(x, graph->nodes[i]));
     mt_write_text(&x->out, GRAPH_NAME, *name ? name : "graph");
     for (int i = 0; i < graph->input_count; i++)
-        put_info(x, GRAPH_INPUT, x->names[graph->inputs[i]], main ? &x->model->inputs[i] : &graph->declared[i]);
+        put_info(x, GRAPH_INPUT, x->names[graph->inputs[i]], main ? &x->model->inputs[i] : &graph->declared_inputs[i]);
     return put_outputs(x, graph);
 }
 

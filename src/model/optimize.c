@@ -12,13 +12,17 @@
 #include "motet/model.h"
 
 /* Operators that motet does not know stay as they are. So do quantised weights: dequantised they would take four times
- * the room, and nobody could compute with integers any more. */
+ * the room, and nobody could compute with integers any more. And so do nodes that make sequences, optionals or maps,
+ * for which a file has no constants. */
 static motet_status evaluate(void *context, const mt_model *model, const mt_node *node, size_t limit,
                              motet_tensor *const *outputs)
 {
     if (!node->op) return mt_fail(MOTET_ERROR_UNSUPPORTED, "not known");
     if (strcmp(node->type, "DequantizeLinear") == 0) return mt_fail(MOTET_ERROR_UNSUPPORTED, "left as it is");
-    return mt_evaluate(context, model, node, limit, outputs);
+    MT_TRY(mt_evaluate(context, model, node, limit, outputs));
+    for (int i = 0; i < node->output_count; i++)
+        if (outputs[i]->kind != MOTET_TENSOR) return mt_fail(MOTET_ERROR_UNSUPPORTED, "a list, not a tensor");
+    return MOTET_OK;
 }
 
 static motet_status optimize(mt_file *file, mt_model *model, const char *path, bool external)

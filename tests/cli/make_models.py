@@ -88,3 +88,17 @@ outside.data_location = TensorProto.EXTERNAL
 entry = outside.external_data.add()
 entry.key, entry.value = "location", "../secret"
 save(model, os.path.join(HERE, "wrong_weights.onnx"))
+
+# A weight split into a sequence, which is no tensor, so that no constant can take its place; and a sequence that comes
+# out.
+graph = helper.make_graph(
+    [helper.make_node("SplitToSequence", ["w"], ["halves"], axis=0),
+     helper.make_node("Add", ["zero", "one"], ["second"]),
+     helper.make_node("SequenceAt", ["halves", "second"], ["half"]),
+     helper.make_node("Mul", ["x", "half"], ["y"]),
+     helper.make_node("SplitToSequence", ["y"], ["columns"], axis=1, keepdims=0)], "split", [value("x", ["n", 3])],
+    [value("y", ["n", 3]), helper.make_tensor_sequence_value_info("columns", TensorProto.FLOAT, None)],
+    [numpy_helper.from_array(np.arange(6, dtype=np.float32).reshape(2, 3), "w"),
+     numpy_helper.from_array(np.int64(0), "zero"), numpy_helper.from_array(np.int64(1), "one")])
+save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8),
+     os.path.join(HERE, "split.onnx"))

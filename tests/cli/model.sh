@@ -8,7 +8,7 @@ root=$(cd "$here/../.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-cp "$here"/models/{line,other_line,missing_three,wrong_declaration,wrong_weights}.onnx .
+cp "$here"/models/{line,other_line,missing_three,split,wrong_declaration,wrong_weights}.onnx .
 cases=0 failures=0
 
 # run STATUS STDOUT STDERR ARGUMENT...: motet model ARGUMENT... must end with STATUS; stdout and stderr must match these
@@ -56,6 +56,8 @@ run 1 "^missing    3 operators" "" inspect missing_three.onnx
 run 1 '"missing": 3,' "" inspect --json missing_three.onnx
 run 1 "problems   tensor 'two': its shape takes 28 bytes, but 4 are there" "" inspect wrong_weights.onnx
 
+run 0 "columns  sequence of float32" "" inspect split.onnx
+
 # --- check ---
 run 0 "line.onnx: sound$" "" check line.onnx
 run 0 '"sound": true' "" check --json line.onnx
@@ -76,6 +78,8 @@ cmp -s stdout first && { failures=$((failures + 1)); echo "FAILED: another seed,
 run 0 "float32\[1,3\]" "" run --output y=y.npy --output y=y.pb line.onnx
 run 0 "float32\[1,3\]" "" run --input y.npy --output 2y.npy line.onnx
 run 0 '"type": "float32"' "" run --json --input x=y.pb line.onnx
+run 0 "^columns\[2\]  float32\[1\]  min" "" run split.onnx
+run 0 '"kind": "sequence"' "" run --json split.onnx
 run 1 "" "expected float32\[n,3\], got float32\[2,4\]" run --shape 2x4 line.onnx
 run 2 "" "--shape 2x: expected sizes" run --shape 2x line.onnx
 run 2 "" "--shape -1: expected sizes" run --shape -1 line.onnx
@@ -126,7 +130,8 @@ run 1 "tolerance: line 1: .* is no tolerance" "" test tests
 
 # --- optimize ---
 # y = 2 x + 1 and the seeds of the fuzzer, which between them have branches, loops, functions and constants.
-for name in "$here"/../fuzz/corpus/{arithmetic,branches,function,loop,shapes}.onnx line.onnx "$root/models/motet-cnn.onnx"; do
+for name in "$here"/../fuzz/corpus/{arithmetic,branches,function,loop,shapes}.onnx line.onnx split.onnx \
+    "$root/models/motet-cnn.onnx"; do
     run 0 "^nodes" "" optimize "$name" simple.onnx
     run 0 "sound" "" check simple.onnx
     run 0 "^ok" "" compare "$name" simple.onnx
