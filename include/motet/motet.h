@@ -3,10 +3,12 @@
 #define MOTET_MOTET_H
 
 #include "motet/audio.h"
+#include "motet/capture.h"
 #include "motet/compare.h"
 #include "motet/diarize.h"
 #include "motet/file.h"
 #include "motet/latency.h"
+#include "motet/live.h"
 #include "motet/model.h"
 #include "motet/score.h"
 #include "motet/session.h"

@@ -11,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "motet/file.h"
 #include "motet/latency.h"
 #include "diarize_options.h"
+#include "outputs.h"
 #include "progress.h"
+#include "session.h"
 
 static const char command[] = "diarize";
 
@@ -124,51 +125,6 @@ static motet_status stream_recording(job *j)
 
 /* --- outputs --------------------------------------------------------------------------------------------------- */
 
-static bool write_text(const char *path, const char *text, size_t length)
-{
-    if (!path) return cli_print(command, text, length);
-    if (motet_file_write(path, text, length) == MOTET_OK) return true;
-    cli_say(command, "%s", motet_error_message());
-    return false;
-}
-
-static bool write_format(const job *j, int which, const motet_diarization *result, const motet_document *document)
-{
-    const settings *s = j->settings;
-    char path[PATH_MAX], *text;
-    size_t length;
-    settings_output_path(s, which, j->file_id, path, sizeof path);
-    if (motet_diarization_write(result, output_formats[which].format, document, &text, &length) != MOTET_OK) {
-        cli_say(command, "%s: %s", j->path, motet_error_message());
-        return false;
-    }
-    bool written = write_text(s->output ? path : NULL, text, length);
-    motet_string_free(text);
-    return written;
-}
-
-static bool write_latency(const job *j)
-{
-    const settings *s = j->settings;
-    char *text;
-    size_t length;
-    bool written = true;
-    if (s->latency_report) {
-        motet_latency_format format =
-            !strcmp(ending_of(s->latency_report), "csv") ? MOTET_LATENCY_CSV : MOTET_LATENCY_JSON;
-        if (motet_latency_write(j->latency, format, &text, &length) != MOTET_OK) {
-            cli_say(command, "%s: %s", j->path, motet_error_message());
-            return false;
-        }
-        written = write_text(s->latency_report, text, length);
-        motet_string_free(text);
-    }
-    if (s->quiet || motet_latency_write(j->latency, MOTET_LATENCY_TABLE, &text, &length) != MOTET_OK) return written;
-    fputs(text, stderr);
-    motet_string_free(text);
-    return written;
-}
-
 /* A number of speakers that was asked for and could not be had. */
 static void report_count(const job *j, const motet_diarization *result)
 {
@@ -207,10 +163,9 @@ static bool write_outputs(job *j, const motet_diarization *result)
                                .elapsed_s = elapsed,
                                .latency = j->latency};
     motet_latency_conclude(j->latency, result->final_ms);
-    for (int i = 0; i < FORMATS; i++)
-        if (j->settings->wanted[i] && !write_format(j, i, result, &document)) return false;
+    if (!outputs_write_turns(command, j->settings, result, &document)) return false;
     report(j, result, elapsed);
-    return write_latency(j);
+    return outputs_write_latency(command, j->settings, j->path, j->latency);
 }
 
 static int diarize_file(const settings *s, motet_diarizer *diarizer, const char *path)
@@ -271,9 +226,36 @@ static int diarize_all(settings *s)
     return done + partly ? EXIT_PARTLY : EXIT_FAILED;
 }
 
+/* One recording as a live session hears it. */
+static int diarize_realtime(settings *s)
+{
+    char file_id[NAME_MAX + 1];
+    motet_capture *capture;
+    if (!settings_find_model(s) || !settings_check_places(s)) return EXIT_FAILED;
+    if (s->output && !s->output_is_file && !cli_make_folder(command, s->output)) return EXIT_FAILED;
+    name_recording(s->files[0], file_id, sizeof file_id);
+    session_request request = {.command = command, .settings = s, .file_id = file_id, .source = s->files[0]};
+    motet_live_options_init(&request.live);
+    request.live.diarize = s->diarize;
+    if (s->latency > 0) request.live.latency = s->latency;
+    if (s->refine >= 0) request.live.refine = s->refine;
+    if (motet_capture_play(s->files[0], &s->audio, s->speed, &capture) != MOTET_OK) {
+        cli_say(command, "%s", motet_error_message());
+        return EXIT_FAILED;
+    }
+    session *live = session_create(&request);
+    if (!live)
+        motet_capture_close(capture);
+    else if (session_add(live, NULL, capture))
+        return session_run(live);
+    session_destroy(live);
+    return EXIT_FAILED;
+}
+
 int cli_diarize(int argc, char **argv)
 {
     settings s;
     int code;
-    return settings_read(&s, argc, argv, &code) ? diarize_all(&s) : code;
+    if (!settings_read(&s, argc, argv, &code)) return code;
+    return s.realtime ? diarize_realtime(&s) : diarize_all(&s);
 }

@@ -25,7 +25,7 @@ static void help(void)
         "and\n"
         "with any number of channels; '-' is standard input. Turns go to standard output as RTTM.\n\n"
         "Output\n"
-        "  -f, --format FORMAT      rttm or json; may be given several times (default rttm)\n"
+        "  -f, --format FORMAT      rttm, json, or with --realtime jsonl; may be given several times (default rttm)\n"
         "  -o, --output PATH        a folder, made if need be, for NAME.FORMAT of each recording, or a file that ends\n"
         "                           in .rttm or .json (default: standard output)\n"
         "      --latency-report F   the time of every chunk, as F.json or F.csv tells by its ending\n"
@@ -45,9 +45,15 @@ static void help(void)
         "      --raw-rate HZ        the input has no header: signed 16-bit little-endian samples at HZ\n"
         "      --raw-channels N     channels of such input (default 1)\n"
         "      --partial            take what can be read of a damaged or truncated file (exit status 3)\n\n"
+        "At the speed of sound\n"
+        "      --realtime           take it as `motet live` takes a microphone (see there): turns while it plays, with\n"
+        "                           --format jsonl every event\n"
+        "      --speed X            play X times as fast (default 1)\n"
+        "      --latency S          seconds from a sound to its turn (default 1)\n"
+        "      --refine S           seconds between global passes in the background, 0 for none (default 180)\n\n"
         "Work\n"
         "  -m, --model FILE         a diarizer model (default motet-cnn; $MOTET_MODEL)\n"
-        "      --hop S              seconds from one 3-second window to the next (default %g)\n"
+        "      --hop S              seconds from one 3-second window to the next (default %g; 0.5 with --realtime)\n"
         "  -t, --threads N          default: as many as the process may use\n"
         "  -h, --help\n\n"
         "Exit status: 0 done, 1 failed, 2 wrong usage, 3 some recordings failed or were only partly read.\n",
@@ -66,7 +72,11 @@ enum {
     OPTION_RAW_RATE,
     OPTION_RAW_CHANNELS,
     OPTION_PARTIAL,
-    OPTION_HOP
+    OPTION_HOP,
+    OPTION_REALTIME,
+    OPTION_SPEED,
+    OPTION_LIVE_LATENCY,
+    OPTION_REFINE
 };
 
 static const struct option long_options[] = {{"format", required_argument, NULL, 'f'},
@@ -87,14 +97,19 @@ static const struct option long_options[] = {{"format", required_argument, NULL,
                                              {"model", required_argument, NULL, 'm'},
                                              {"hop", required_argument, NULL, OPTION_HOP},
                                              {"threads", required_argument, NULL, 't'},
+                                             {"realtime", no_argument, NULL, OPTION_REALTIME},
+                                             {"speed", required_argument, NULL, OPTION_SPEED},
+                                             {"latency", required_argument, NULL, OPTION_LIVE_LATENCY},
+                                             {"refine", required_argument, NULL, OPTION_REFINE},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
 
 static bool set_format(settings *s, const char *name)
 {
+    if (!strcmp(name, "jsonl")) return s->events = true;
     for (int i = 0; i < FORMATS; i++)
         if (!strcmp(name, output_formats[i].name)) return s->wanted[i] = true;
-    cli_misuse(command, "--format %s: expected rttm or json", name);
+    cli_misuse(command, "--format %s: expected rttm, json or jsonl", name);
     return false;
 }
 
@@ -128,6 +143,10 @@ static bool set_option(settings *s, int option, const char *text)
     case OPTION_RAW_RATE: return cli_int(command, "raw-rate", text, 8000, 768000, &s->audio.raw_rate);
     case OPTION_RAW_CHANNELS: return cli_int(command, "raw-channels", text, 1, 1024, &s->audio.raw_channels);
     case OPTION_PARTIAL: s->partial = true; return true;
+    case OPTION_REALTIME: return s->realtime = true;
+    case OPTION_SPEED: return cli_number(command, "speed", text, 0.1, 1000, &s->speed);
+    case OPTION_LIVE_LATENCY: return cli_number(command, "latency", text, 0.1, 60, &s->latency);
+    case OPTION_REFINE: return cli_number(command, "refine", text, 0, 86400, &s->refine);
     case OPTION_HOP: return cli_number(command, "hop", text, 0.1, 60, &d->hop);
     default: fprintf(stderr, "Try 'motet diarize --help'.\n"); return false; /* getopt has said what is wrong */
     }
@@ -156,12 +175,12 @@ static bool settle_output_file(settings *s, int wanted)
     int format = format_of(s->output);
     if ((exists && S_ISDIR(at.st_mode)) || (!exists && format < 0)) return true;
     s->output_is_file = true;
-    if (s->file_count > 1 || wanted > 1 || (wanted == 1 && format >= 0 && !s->wanted[format])) {
+    if (s->file_count > 1 || wanted > 1 || (s->events && wanted) || (wanted == 1 && format >= 0 && !s->wanted[format])) {
         cli_misuse(command, "--output %s is one file: give a folder for several recordings or other formats",
                    s->output);
         return false;
     }
-    if (!wanted && format >= 0) s->wanted[format] = true;
+    if (!wanted && !s->events && format >= 0) s->wanted[format] = true;
     return true;
 }
 
@@ -170,8 +189,8 @@ static bool settle_output(settings *s)
     int wanted = 0;
     for (int i = 0; i < FORMATS; i++) wanted += s->wanted[i];
     if (s->output && !settle_output_file(s, wanted)) return false;
-    if (!s->wanted[1]) s->wanted[0] = true; /* RTTM unless JSON alone was asked for */
-    if (!s->output && (wanted > 1 || (s->file_count > 1 && s->wanted[1]))) {
+    if (!s->wanted[1] && !s->events) s->wanted[0] = true; /* RTTM unless something else alone was asked for */
+    if (!s->output && (wanted + s->events > 1 || (s->file_count > 1 && s->wanted[1]))) {
         cli_misuse(command, "several outputs cannot share standard output: give a folder with --output");
         return false;
     }
@@ -246,14 +265,14 @@ static bool names_differ(const settings *s)
     return differ;
 }
 
-void settings_output_path(const settings *s, int format, const char *file_id, char *path, size_t size)
+void settings_output_path(const settings *s, const char *ending, const char *file_id, char *path, size_t size)
 {
     if (!s->output)
         snprintf(path, size, "-");
     else if (s->output_is_file)
         snprintf(path, size, "%s", s->output);
     else
-        snprintf(path, size, "%s/%s.%s", s->output, file_id, output_formats[format].name);
+        snprintf(path, size, "%s/%s.%s", s->output, file_id, ending);
 }
 
 /* The folder a file is to be made in. */
@@ -285,7 +304,7 @@ static bool report_has_its_own_file(const settings *s)
     if (!s->latency_report || !s->output) return true;
     name_recording(s->files[0], id, sizeof id);
     for (int i = 0; i < FORMATS; i++) {
-        settings_output_path(s, i, id, path, sizeof path);
+        settings_output_path(s, output_formats[i].name, id, path, sizeof path);
         if (!s->wanted[i] || !same_file(path, s->latency_report)) continue;
         cli_misuse(command, "the turns and the latency report cannot both be written to %s", path);
         return false;
@@ -315,9 +334,25 @@ static int on_signal(void *user)
     return cli_interrupted();
 }
 
-static bool fits_together(settings *s)
+/* What only a live session has. */
+static bool settle_realtime(settings *s, bool hop_given)
 {
-    return settle_output(s) && settle_latency_report(s) && names_differ(s) && report_has_its_own_file(s);
+    const char *alone = s->events ? "format jsonl" : s->speed ? "speed" : s->latency ? "latency" : NULL;
+    if (!s->realtime && (alone || s->refine >= 0)) {
+        cli_misuse(command, "--%s needs --realtime", alone ? alone : "refine");
+        return false;
+    }
+    if (!s->realtime) return true;
+    if (!hop_given) s->diarize.hop = 0.5;
+    if (!s->speed) s->speed = 1;
+    if (s->file_count == 1 && !s->partial) return true;
+    cli_misuse(command, s->partial ? "--partial and --realtime exclude each other" : "--realtime takes one recording");
+    return false;
+}
+
+static bool fits_together(settings *s, bool hop_given)
+{
+    return settle_realtime(s, hop_given) && settle_output(s) && settle_latency_report(s) && names_differ(s) && report_has_its_own_file(s);
 }
 
 bool settings_read(settings *s, int argc, char **argv, int *code)
@@ -327,7 +362,8 @@ bool settings_read(settings *s, int argc, char **argv, int *code)
     motet_audio_options_init(&s->audio);
     s->audio.interrupted = on_signal;
     *code = EXIT_MISUSE;
-    bool raw_channels = false;
+    bool raw_channels = false, hop_given = false;
+    s->refine = -1;
     for (int option; (option = getopt_long(argc, argv, "f:o:qm:n:t:h", long_options, NULL)) != -1;) {
         if (option == 'h') {
             help();
@@ -335,6 +371,7 @@ bool settings_read(settings *s, int argc, char **argv, int *code)
             return false;
         }
         raw_channels |= option == OPTION_RAW_CHANNELS;
+        hop_given |= option == OPTION_HOP;
         if (!set_option(s, option, optarg)) return false;
     }
     s->files = argv + optind;
@@ -344,6 +381,6 @@ bool settings_read(settings *s, int argc, char **argv, int *code)
     else if (raw_channels && !s->audio.raw_rate)
         cli_misuse(command, "--raw-channels needs --raw-rate");
     else
-        return fits_together(s);
+        return fits_together(s, hop_given);
     return false;
 }

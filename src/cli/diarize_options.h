@@ -21,6 +21,9 @@ typedef struct settings {
     motet_diarize_options diarize;
     motet_audio_options audio;
     bool wanted[FORMATS];
+    bool events;  /* lines of JSON while it runs */
+    bool realtime;
+    double speed, latency, refine; /* 0, 0 and negative: not given */
     const char *output; /* NULL: standard output */
     bool output_is_file;
     const char *latency_report;
@@ -37,7 +40,7 @@ bool settings_read(settings *s, int argc, char **argv, int *code);
 bool settings_find_model(settings *s);
 
 /* Where a result will be written (not for standard output). */
-void settings_output_path(const settings *s, int format, const char *file_id, char *path, size_t size);
+void settings_output_path(const settings *s, const char *ending, const char *file_id, char *path, size_t size);
 
 /* Whether files can be made where they are to go, asked before the work rather than after it. */
 bool settings_check_places(const settings *s);

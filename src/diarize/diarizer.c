@@ -1,4 +1,6 @@
 /* The chain: samples -> log-mel rows -> windows -> network -> record; at the end clustering, votes, turns. */
+#include "diarize/diarizer.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,9 +9,6 @@
 #include "core/memory.h"
 #include "core/pool.h"
 #include "diarize/model.h"
-#include "diarize/record.h"
-#include "diarize/speakers.h"
-#include "diarize/turns.h"
 #include "diarize/windows.h"
 
 /* A local speaker that the network gives less than this is none (seconds). */
@@ -27,9 +26,18 @@ struct motet_diarizer {
     size_t settled; /* windows whose voices take part in the clustering */
     mt_speaker_rules rules;
     int64_t samples;    /* that came in */
+    bool complete;      /* no more will come */
     double features_ms; /* spent on rows since the last chunk */
     motet_chunk_observer observer;
     void *user;
+
+    /* A live session's, see diarizer.h. */
+    mt_follower follower;
+    int (*leave_out)(void *user);
+    void *follower_user;
+    float *early;       /* a window, for looking at the first one before it is full */
+    int64_t early_rows; /* of it have been looked at */
+    bool provisional;   /* the last window on record is such a look */
 };
 
 void motet_diarize_options_init(motet_diarize_options *options)
@@ -144,6 +152,7 @@ void motet_diarizer_destroy(motet_diarizer *d)
     mt_points_free(&d->points);
     mt_windows_reset(&d->windows);
     mt_mel_destroy(d->mel);
+    mt_free(d->early);
     mt_model_close(d->model);
     mt_free(d->model_path);
     mt_free(d);
@@ -169,6 +178,8 @@ void motet_diarizer_reset(motet_diarizer *d)
     d->settled = 0;
     d->samples = 0;
     d->features_ms = 0;
+    d->early_rows = 0;
+    d->provisional = d->complete = false;
 }
 
 /* --- a chunk --------------------------------------------------------------------------------------------------- */
@@ -205,22 +216,56 @@ static motet_status settle_windows(motet_diarizer *d, int64_t until)
     return MOTET_OK;
 }
 
-static motet_status run_chunk(motet_diarizer *d, const float *rows, int64_t start_row)
+/* Encodes a window and puts it on record, in place of one that was there for the time being only. */
+static motet_status put_on_record(motet_diarizer *d, const float *rows, int64_t start, double *encode_ms)
 {
     const mt_encoding *encoding;
-    double t0 = now_ms();
+    double before = now_ms();
     MT_TRY(mt_model_encode(d->model, rows, &encoding));
-    double t1 = now_ms();
-    MT_TRY(keep_voices(d, encoding, start_row / d->windows.grid));
-    MT_TRY(settle_windows(d, start_row / d->windows.grid));
-    double t2 = now_ms();
-    motet_chunk chunk = {.index = (int64_t)d->record.window_count - 1,
-                         .start = (double)(start_row / d->windows.grid) * d->info.frame,
-                         .encode_ms = d->features_ms + t1 - t0,
-                         .cluster_ms = t2 - t1};
+    *encode_ms = d->features_ms + now_ms() - before;
     d->features_ms = 0;
+    if (d->provisional) mt_record_window_drop(&d->record);
+    d->provisional = false;
+    return keep_voices(d, encoding, start);
+}
+
+static motet_chunk describe_chunk(const motet_diarizer *d, int64_t start_row)
+{
+    return (motet_chunk){.index = (int64_t)d->record.window_count - 1,
+                         .start = (double)(start_row / d->windows.grid) * d->info.frame};
+}
+
+static motet_status run_chunk(motet_diarizer *d, const float *rows, int64_t start_row)
+{
+    if (d->leave_out && d->leave_out(d->follower_user)) return MOTET_OK;
+    double encode_ms;
+    MT_TRY(put_on_record(d, rows, start_row / d->windows.grid, &encode_ms));
+    double before = now_ms();
+    MT_TRY(settle_windows(d, start_row / d->windows.grid));
+    motet_chunk chunk = describe_chunk(d, start_row);
+    chunk.encode_ms = encode_ms;
+    chunk.cluster_ms = now_ms() - before;
+    if (d->follower) MT_TRY(d->follower(d->follower_user, &chunk));
     if (d->observer && d->observer(d->user, &chunk))
         return mt_fail(MOTET_ERROR_CANCELLED, "cancelled after %.1f s of audio", chunk.start + d->info.window);
+    return MOTET_OK;
+}
+
+/* The first window as far as it has come, every hop, for whoever cannot wait until it is full. */
+static motet_status look_early(motet_diarizer *d)
+{
+    int64_t hop = d->windows.hop, held = (int64_t)d->windows.held;
+    while (!d->windows.any && d->early_rows + hop <= held && d->early_rows + hop < d->windows.length) {
+        d->early_rows += hop;
+        mt_windows_peek(&d->windows, (size_t)d->early_rows, d->early);
+        double encode_ms;
+        MT_TRY(put_on_record(d, d->early, 0, &encode_ms));
+        d->provisional = true;
+        motet_chunk chunk = describe_chunk(d, 0);
+        chunk.start = (double)(d->early_rows - d->windows.length) / d->windows.grid * d->info.frame;
+        chunk.encode_ms = encode_ms;
+        MT_TRY(d->follower(d->follower_user, &chunk));
+    }
     return MOTET_OK;
 }
 
@@ -228,6 +273,7 @@ static motet_status run_complete(motet_diarizer *d)
 {
     const float *rows;
     int64_t start;
+    if (d->follower) MT_TRY(look_early(d));
     while (mt_windows_take(&d->windows, &rows, &start)) MT_TRY(run_chunk(d, rows, start));
     return MOTET_OK;
 }
@@ -259,8 +305,10 @@ motet_status motet_diarizer_push(motet_diarizer *d, const float *samples, size_t
 
 /* --- the end --------------------------------------------------------------------------------------------------- */
 
-static motet_status run_last(motet_diarizer *d)
+motet_status mt_diarizer_complete(motet_diarizer *d)
 {
+    if (d->complete) return MOTET_OK;
+    d->complete = true;
     if (d->mel) {
         const float *rows;
         size_t count;
@@ -275,19 +323,25 @@ static motet_status run_last(motet_diarizer *d)
     return last ? run_chunk(d, rows, start) : MOTET_OK;
 }
 
-static motet_status conclude(motet_diarizer *d, motet_diarization **out)
+mt_turn_rules mt_diarizer_turn_rules(const motet_diarizer *d)
 {
-    MT_TRY(run_last(d));
-    double before = now_ms();
-    MT_TRY(settle_windows(d, INT64_MAX));
-    int speakers;
-    MT_TRY(mt_speakers_assign(&d->record, &d->points, &d->rules, &speakers));
-    mt_turn_rules rules = {.frame = d->info.frame,
+    return (mt_turn_rules){.frame = d->info.frame,
                            .duration = (double)d->samples / d->info.sample_rate,
                            .exclusive = d->options.exclusive,
                            .min_turn = d->options.min_turn,
                            .min_gap = d->options.min_gap,
                            .onset = 0.5f};
+}
+
+static motet_status conclude(motet_diarizer *d, motet_diarization **out)
+{
+    MT_TRY(mt_diarizer_complete(d));
+    if (d->provisional) mt_record_window_drop(&d->record);
+    double before = now_ms();
+    MT_TRY(settle_windows(d, INT64_MAX));
+    int speakers;
+    MT_TRY(mt_speakers_assign(&d->record, &d->points, &d->rules, &speakers));
+    mt_turn_rules rules = mt_diarizer_turn_rules(d);
     MT_TRY(mt_turns_make(&d->record, speakers, &rules, out));
     (*out)->final_ms = now_ms() - before;
     return MOTET_OK;
@@ -299,4 +353,27 @@ motet_status motet_diarizer_finish(motet_diarizer *d, motet_diarization **out)
     motet_status status = conclude(d, out);
     motet_diarizer_reset(d);
     return status;
+}
+
+/* --- for a live session ---------------------------------------------------------------------------------------- */
+
+motet_status mt_diarizer_follow(motet_diarizer *d, mt_follower follower, int (*leave_out)(void *user), void *user)
+{
+    size_t values = (size_t)d->windows.length * (size_t)d->windows.width;
+    if (!d->early) d->early = mt_alloc_array(values, sizeof *d->early);
+    if (!d->early) return mt_fail_memory(values * sizeof *d->early);
+    d->follower = follower;
+    d->leave_out = leave_out;
+    d->follower_user = user;
+    return MOTET_OK;
+}
+
+mt_record *mt_diarizer_record(motet_diarizer *d)
+{
+    return &d->record;
+}
+
+const mt_speaker_rules *mt_diarizer_rules(const motet_diarizer *d)
+{
+    return &d->rules;
 }

@@ -29,6 +29,11 @@ motet_status mt_record_window_begin(mt_record *record, int64_t start)
     return MOTET_OK;
 }
 
+void mt_record_window_drop(mt_record *record)
+{
+    record->voice_count = (size_t)record->windows[--record->window_count].first_voice;
+}
+
 motet_status mt_record_voice(mt_record *record, const float *vector, const float *probabilities, int stride,
                              float alone)
 {

@@ -41,6 +41,9 @@ void mt_record_free(mt_record *record); /* leaves it empty, as after mt_record_i
 
 motet_status mt_record_window_begin(mt_record *record, int64_t start);
 
+/* Takes the last window off the record again. */
+void mt_record_window_drop(mt_record *record);
+
 /* Adds a voice to the last window. probabilities: `frames` values, `stride` apart. */
 motet_status mt_record_voice(mt_record *record, const float *vector, const float *probabilities, int stride,
                              float alone);

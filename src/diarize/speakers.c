@@ -231,22 +231,40 @@ static motet_status assign_to_one(mt_record *record, int *count)
     return MOTET_OK;
 }
 
-static motet_status cut_dendrogram(mt_points *points, const mt_speaker_rules *rules, float least)
+static motet_status cut_dendrogram(const mt_points *points, const mt_speaker_rules *rules, int *labels, int *clusters)
 {
     size_t n = (size_t)points->count;
     mt_merge *merges = mt_alloc_array(n, sizeof *merges);
-    int *standing = mt_alloc_array(n, sizeof *standing), *labels = mt_alloc_array(n, sizeof *labels), clusters;
-    motet_status status =
-        merges && standing && labels ? mt_agglomerate(points, merges) : mt_fail_memory(n * sizeof *merges);
-    if (status == MOTET_OK) status = count_standing(points, merges, least, standing);
-    if (status == MOTET_OK) {
-        mt_cut(merges, choose_cut(merges, standing, points->count, rules), points->count, labels, &clusters);
-        status = mt_points_fold(points, labels, clusters);
-    }
+    int *standing = mt_alloc_array(n, sizeof *standing);
+    motet_status status = merges && standing ? mt_agglomerate(points, merges) : mt_fail_memory(n * sizeof *merges);
+    if (status == MOTET_OK) status = count_standing(points, merges, smallest_speaker(points, rules), standing);
+    if (status == MOTET_OK)
+        mt_cut(merges, choose_cut(merges, standing, points->count, rules), points->count, labels, clusters);
     mt_free(merges);
     mt_free(standing);
+    return status;
+}
+
+motet_status mt_speakers_cut(const mt_points *points, const mt_speaker_rules *rules, int *labels, int *clusters)
+{
+    *clusters = 0;
+    return points->count ? cut_dendrogram(points, rules, labels, clusters) : MOTET_OK;
+}
+
+static motet_status fold_by_cut(mt_points *points, const mt_speaker_rules *rules)
+{
+    int *labels = mt_alloc_array((size_t)points->count, sizeof *labels), clusters;
+    if (!labels) return mt_fail_memory((size_t)points->count * sizeof *labels);
+    motet_status status = cut_dendrogram(points, rules, labels, &clusters);
+    if (status == MOTET_OK) status = mt_points_fold(points, labels, clusters);
     mt_free(labels);
     return status;
+}
+
+void mt_speakers_place(mt_record *record, size_t w, const float *vectors, int count, const mt_speaker_rules *rules)
+{
+    centroids speakers = {count, (float *)vectors};
+    assign_window(record, w, &speakers, rules);
 }
 
 static void assign_all(mt_record *record, const centroids *speakers, const mt_speaker_rules *rules)
@@ -292,7 +310,7 @@ motet_status mt_speakers_assign(mt_record *record, mt_points *points, const mt_s
 {
     if (points->count == 0) return assign_to_one(record, count);
     float least = smallest_speaker(points, rules);
-    MT_TRY(cut_dendrogram(points, rules, least));
+    MT_TRY(fold_by_cut(points, rules));
     centroids speakers;
     MT_TRY(standing_centroids(points, least, &speakers));
     motet_status status = settle_speakers(record, &speakers, rules);

@@ -24,6 +24,13 @@ typedef struct mt_speaker_rules {
 /* Takes the voices of window w into the clustering; the windows that overlap it should be on record by then. */
 motet_status mt_speakers_window(mt_record *record, size_t w, mt_points *points, const mt_speaker_rules *rules);
 
+/* Where the points stand so far: labels[i] = 0 .. *clusters - 1 for each of them, by the same cut as at the end. */
+motet_status mt_speakers_cut(const mt_points *points, const mt_speaker_rules *rules, int *labels, int *clusters);
+
+/* Gives the voices of window w to the nearest of `count` speakers, as at the end. vectors: record->dims floats each, unit
+ * length. */
+void mt_speakers_place(mt_record *record, size_t w, const float *vectors, int count, const mt_speaker_rules *rules);
+
 /* Sets `speaker` of every voice (0 .. *count - 1). Uses up the points. */
 motet_status mt_speakers_assign(mt_record *record, mt_points *points, const mt_speaker_rules *rules, int *count);
 

@@ -9,17 +9,8 @@
 
 #include "core/memory.h"
 
-/* A run of frames in which a speaker is active, before the rules on durations. */
-typedef struct run {
-    int64_t start, end; /* frames, end excluded */
-    int speaker;
-    double votes; /* summed over its frames */
-} run;
-
-typedef struct runs {
-    run *items;
-    size_t count, capacity;
-} runs;
+typedef mt_run run;
+typedef mt_runs runs;
 
 /* --- votes ----------------------------------------------------------------------------------------------------- */
 
@@ -114,6 +105,8 @@ static motet_status settle(ballot *b, int64_t until)
     int done = until - b->first > b->frames ? b->frames : (int)(until - b->first);
     size_t row = (size_t)b->speakers;
     for (int t = 0; t < done; t++) MT_TRY(decide(b, b->first + t, b->votes + (size_t)t * row, b->weights[t]));
+    if (until - b->first > b->frames) /* frames that no window covers: nobody speaks there */
+        for (int k = 0; k < b->speakers; k++) MT_TRY(close_run(b, k));
     size_t kept = (size_t)(b->frames - done);
     memmove(b->votes, b->votes + (size_t)done * row, kept * row * sizeof(float));
     memset(b->votes + kept * row, 0, (size_t)done * row * sizeof(float));
@@ -135,6 +128,16 @@ static motet_status find_runs(const mt_record *record, int speakers, const mt_tu
     if (status == MOTET_OK) status = settle(&b, b.first + b.frames);
     for (int k = 0; k < speakers && status == MOTET_OK; k++) status = close_run(&b, k);
     ballot_free(&b);
+    return status;
+}
+
+motet_status mt_turns_runs(const mt_record *record, int speakers, const mt_turn_rules *rules, mt_runs *out)
+{
+    *out = (mt_runs){0};
+    motet_status status = find_runs(record, speakers, rules, out);
+    if (status == MOTET_OK) return status;
+    mt_free(out->items);
+    *out = (mt_runs){0};
     return status;
 }
 

@@ -20,6 +20,22 @@ typedef struct mt_turn_rules {
     float onset;              /* a frame holds n speakers when the votes sum to at least n - 1 + onset */
 } mt_turn_rules;
 
+/* A run of frames in which a speaker is active, before the rules on durations. */
+typedef struct mt_run {
+    int64_t start, end; /* frames, end excluded */
+    int speaker;
+    double votes; /* summed over its frames */
+} mt_run;
+
+typedef struct mt_runs {
+    mt_run *items;
+    size_t count, capacity;
+} mt_runs;
+
+/* The votes alone: the runs of every speaker, in the order they end. On success the items are the caller's to
+ * mt_free. */
+motet_status mt_turns_runs(const mt_record *record, int speakers, const mt_turn_rules *rules, mt_runs *out);
+
 /* The record's voices have speakers 0 .. speakers - 1. On success *out is owned by the caller. */
 motet_status mt_turns_make(const mt_record *record, int speakers, const mt_turn_rules *rules, motet_diarization **out);
 

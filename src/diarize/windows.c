@@ -63,6 +63,13 @@ motet_status mt_windows_finish(mt_windows *w, bool *last, const float **rows, in
     return MOTET_OK;
 }
 
+void mt_windows_peek(const mt_windows *w, size_t count, float *window)
+{
+    size_t width = (size_t)w->width, filled = count * width;
+    memcpy(window, w->rows, filled * sizeof(float));
+    for (size_t i = filled; i < (size_t)w->length * width; i++) window[i] = w->padding;
+}
+
 void mt_windows_reset(mt_windows *w)
 {
     mt_free(w->rows);

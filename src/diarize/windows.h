@@ -32,6 +32,10 @@ bool mt_windows_take(mt_windows *windows, const float **rows, int64_t *start);
 /* The end of the stream. *last is false when every row has been in a window already; else *rows is the last window. */
 motet_status mt_windows_finish(mt_windows *windows, bool *last, const float **rows, int64_t *start);
 
+/* The first window as far as it has come: copies the first `count` rows, which must have come and be no more than
+ * `length`, to `window` (length rows) and pads the rest. Only before the first window is taken. */
+void mt_windows_peek(const mt_windows *windows, size_t count, float *window);
+
 void mt_windows_reset(mt_windows *windows); /* ready for another stream; keeps the settings */
 
 #endif

@@ -1,0 +1,230 @@
+/* One thread works on all channels: it sleeps until blocks wait or a tenth of a second has passed, takes them, and looks
+ * whether it is time to end. Whatever comes of an event, a line of JSON, a line for people, a picture, is made at once. */
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli.h"
+#include "events.h"
+#include "motet/file.h"
+#include "outputs.h"
+#include "progress.h"
+
+enum { MAX_CHANNELS = 8 };
+
+static const double TELL_EVERY = 10; /* seconds of the stream from one word on how things are to the next */
+
+struct session {
+    session_request request;
+    channel channels[MAX_CHANNELS];
+    int count;
+    motet_diarization *results[MAX_CHANNELS];
+    event_sink sink;
+    double told_at;
+    bool output_gone; /* whoever read it has gone: end quietly */
+};
+
+static volatile sig_atomic_t table_wanted;
+
+static void on_usr1(int number)
+{
+    (void)number;
+    table_wanted = 1;
+}
+
+/* --- making one ------------------------------------------------------------------------------------------------ */
+
+session *session_create(const session_request *request)
+{
+    session *s = calloc(1, sizeof *s);
+    if (!s) {
+        cli_say(request->command, "out of memory");
+        return NULL;
+    }
+    s->request = *request;
+    return s;
+}
+
+void session_destroy(session *s)
+{
+    if (!s) return;
+    for (int i = 0; i < s->count; i++) {
+        channel_close(&s->channels[i]);
+        motet_diarization_destroy(s->results[i]);
+    }
+    event_sink_close(&s->sink);
+    free(s);
+}
+
+static int on_event(void *user, const motet_live_event *event)
+{
+    channel *c = user;
+    session *s = c->user;
+    if (!s->output_gone) s->output_gone = !event_sink_take(&s->sink, c->name, event);
+    return 0;
+}
+
+static bool on_samples(void *user, channel *c, const float *samples, size_t count)
+{
+    (void)user, (void)c, (void)samples, (void)count;
+    return true;
+}
+
+static channel *find_channel(session *s, const char *name)
+{
+    for (int i = 0; i < s->count; i++)
+        if (name == s->channels[i].name || (name && s->channels[i].name && !strcmp(name, s->channels[i].name)))
+            return &s->channels[i];
+    if (s->count == MAX_CHANNELS) return NULL;
+    channel *c = &s->channels[s->count];
+    *c = (channel){.name = name, .number = s->count, .tap = on_samples, .user = s};
+    s->count++;
+    if (motet_live_create(&s->request.live, &c->live) != MOTET_OK) return NULL;
+    motet_live_listen(c->live, on_event, c);
+    return c;
+}
+
+bool session_add(session *s, const char *name, motet_capture *capture)
+{
+    channel *c = find_channel(s, name);
+    if (c && c->feed_count < MAX_FEEDS && channel_add_feed(c, capture) == MOTET_OK) return true;
+    if (c && c->feed_count == MAX_FEEDS) motet_capture_close(capture);
+    cli_say(s->request.command, "%s", motet_error_message());
+    return false;
+}
+
+/* --- while it runs --------------------------------------------------------------------------------------------- */
+
+static void wait_for_blocks(const session *s)
+{
+    struct pollfd ready[MAX_CHANNELS * MAX_FEEDS];
+    nfds_t count = 0;
+    for (int i = 0; i < s->count; i++)
+        for (int k = 0; k < s->channels[i].feed_count; k++)
+            ready[count++] =
+                (struct pollfd){.fd = motet_capture_descriptor(s->channels[i].feeds[k].capture), .events = POLLIN};
+    poll(ready, count, 100); /* a signal ends it too */
+}
+
+static void print_table(const session *s)
+{
+    for (int i = 0; i < s->count; i++) {
+        char *text;
+        if (motet_latency_write(motet_live_latency(s->channels[i].live), MOTET_LATENCY_TABLE, &text, NULL) != MOTET_OK)
+            return;
+        if (s->channels[i].name) fprintf(stderr, "%s: ", s->channels[i].name);
+        fputs(text, stderr);
+        motet_string_free(text);
+    }
+}
+
+static motet_status tell_stats(session *s)
+{
+    double now = motet_live_time(s->channels[0].live);
+    if (now - s->told_at < TELL_EVERY) return MOTET_OK;
+    s->told_at = now;
+    motet_status status = MOTET_OK;
+    for (int i = 0; i < s->count && status == MOTET_OK; i++)
+        status = motet_live_tell(s->channels[i].live, channel_drift(&s->channels[i]));
+    return status;
+}
+
+static bool should_end(const session *s)
+{
+    const session_request *r = &s->request;
+    bool all_ended = true, all_silent = r->silence > 0;
+    if (cli_interrupted() || s->output_gone) return true;
+    for (int i = 0; i < s->count; i++) {
+        const channel *c = &s->channels[i];
+        if (r->length > 0 && motet_live_time(c->live) >= r->length) return true;
+        all_ended &= channel_ended(c);
+        all_silent &= motet_live_silence(c->live) >= r->silence;
+    }
+    return all_ended || all_silent;
+}
+
+static motet_status work(session *s)
+{
+    motet_status status = MOTET_OK;
+    while (status == MOTET_OK && !should_end(s)) {
+        bool moved = false;
+        wait_for_blocks(s);
+        for (int i = 0; i < s->count && status == MOTET_OK; i++) status = channel_take(&s->channels[i], &moved);
+        if (status == MOTET_OK) status = tell_stats(s);
+        if (table_wanted) {
+            table_wanted = 0;
+            print_table(s);
+        }
+    }
+    return status;
+}
+
+/* --- the end --------------------------------------------------------------------------------------------------- */
+
+static motet_status finish(session *s)
+{
+    motet_status status = MOTET_OK;
+    for (int i = 0; i < s->count && status == MOTET_OK; i++) {
+        status = motet_live_tell(s->channels[i].live, channel_drift(&s->channels[i]));
+        if (status == MOTET_OK) status = motet_live_finish(s->channels[i].live, &s->results[i]);
+    }
+    return status;
+}
+
+/* Files that broke off while they were played. */
+static bool all_whole(const session *s)
+{
+    bool whole = true;
+    for (int i = 0; i < s->count; i++)
+        for (int k = 0; k < s->channels[i].feed_count; k++)
+            if (motet_capture_verdict(s->channels[i].feeds[k].capture) != MOTET_OK) {
+                cli_say(s->request.command, "%s", motet_error_message());
+                whole = false;
+            }
+    return whole;
+}
+
+static bool write_outputs(session *s)
+{
+    bool written = true;
+    for (int i = 0; i < s->count && written; i++) {
+        const channel *c = &s->channels[i];
+        char file_id[NAME_MAX + 1];
+        snprintf(file_id, sizeof file_id, "%s%s%s", s->request.file_id, c->name ? "-" : "", c->name ? c->name : "");
+        motet_document document = {.file_id = file_id,
+                                   .source = s->request.source,
+                                   .diarizer = motet_live_describe(c->live),
+                                   .options = &s->request.live.diarize,
+                                   .elapsed_s = monotonic_seconds() - s->sink.began,
+                                   .latency = motet_live_latency(c->live)};
+        written = outputs_write_turns(s->request.command, s->request.settings, s->results[i], &document) &&
+                  outputs_write_latency(s->request.command, s->request.settings, s->request.source, document.latency);
+    }
+    return written;
+}
+
+int session_run(session *s)
+{
+    const session_request *r = &s->request;
+    cli_catch_signals();
+    signal(SIGPIPE, SIG_IGN);
+    struct sigaction action = {.sa_handler = on_usr1, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
+    int code = EXIT_FAILED;
+    if (event_sink_open(&s->sink, r->command, r->settings, r->file_id, r->view)) {
+        motet_status status = work(s);
+        if (status == MOTET_OK) status = finish(s);
+        if (status == MOTET_OK)
+            code = !write_outputs(s) ? EXIT_FAILED : all_whole(s) ? EXIT_DONE : EXIT_FAILED;
+        else
+            cli_say(r->command, "%s", motet_error_message());
+    }
+    session_destroy(s);
+    return code;
+}

@@ -1,0 +1,387 @@
+/* The session: a diarizer that tells of every window, the tracker, the turns, and the clock. */
+#include "motet/live.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/memory.h"
+#include "diarize/diarizer.h"
+#include "live/tracker.h"
+#include "live/turns.h"
+
+enum { SILENCE = 1600 }; /* samples of a gap pushed at a time */
+
+/* One speaker as he is shown. */
+typedef struct shown {
+    int number; /* -1: not yet */
+    bool merged;
+} shown;
+
+struct motet_live {
+    motet_live_options options;
+    motet_diarizer *diarizer;
+    const motet_diarizer_info *info;
+    mt_tracker tracker;
+    mt_live_turns turns;
+    motet_latency *latency;
+    motet_live_listener listener;
+    void *user;
+
+    shown *shown; /* a tracker's speaker each */
+    size_t shown_count, shown_capacity;
+    int next_number;
+
+    int64_t samples, heard; /* samples that came in; frames of them that windows have covered */
+    int64_t samples_a_frame;
+    motet_live_origin origin;
+    bool in_gap, behind;
+    int64_t dropped, gap_samples;
+    double level, lost;
+};
+
+void motet_live_options_init(motet_live_options *options)
+{
+    *options = (motet_live_options){.latency = 1, .refine = 180};
+    motet_diarize_options_init(&options->diarize);
+    options->diarize.hop = 0.5;
+}
+
+static double now_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int64_t frames_of(const motet_live *l, double seconds)
+{
+    return llround(seconds / l->info->frame);
+}
+
+/* --- telling --------------------------------------------------------------------------------------------------- */
+
+/* When the sound at `seconds` of the stream was captured; negative: not known. */
+static double captured_at(const motet_live *l, double seconds)
+{
+    if (l->origin.captured < 0) return -1;
+    return l->origin.captured - ((double)l->samples / l->info->sample_rate - seconds);
+}
+
+static motet_status tell(motet_live *l, motet_live_event *event)
+{
+    event->time = (double)l->heard * l->info->frame;
+    double captured = captured_at(l, event->time);
+    event->late_ms = captured < 0 ? -1 : (now_seconds() - captured) * 1e3;
+    if (l->listener && l->listener(l->user, event))
+        return mt_fail(MOTET_ERROR_CANCELLED, "cancelled after %.1f s of audio", event->time);
+    return MOTET_OK;
+}
+
+static motet_status make_room(motet_live *l, int speaker)
+{
+    while (l->shown_count <= (size_t)speaker) {
+        if (!mt_reserve((void **)&l->shown, l->shown_count, &l->shown_capacity, sizeof *l->shown))
+            return mt_fail_memory(l->shown_count * sizeof *l->shown);
+        l->shown[l->shown_count++] = (shown){.number = -1};
+    }
+    return MOTET_OK;
+}
+
+/* The number a speaker is shown by; he is introduced when he has none. */
+static motet_status introduce(motet_live *l, int speaker, int *number)
+{
+    MT_TRY(make_room(l, speaker));
+    shown *s = &l->shown[speaker];
+    if (s->number < 0) {
+        s->number = l->next_number++;
+        motet_live_event event = {.kind = MOTET_LIVE_SPEAKER_NEW, .speaker = s->number};
+        MT_TRY(tell(l, &event));
+    }
+    *number = s->number;
+    return MOTET_OK;
+}
+
+static motet_status tell_turn(void *user, const mt_live_turn *turn)
+{
+    motet_live *l = user;
+    static const motet_live_kind kinds[] = {MOTET_LIVE_TURN_START, MOTET_LIVE_TURN_UPDATE, MOTET_LIVE_TURN_END};
+    double mean = turn->frames ? turn->votes / (double)turn->frames : 0;
+    motet_live_event event = {.kind = kinds[turn->state],
+                              .turn = turn->id,
+                              .start = (double)turn->start * l->info->frame,
+                              .end = (double)turn->end * l->info->frame,
+                              .confidence = mean < 1 ? mean : 1};
+    MT_TRY(introduce(l, turn->speaker, &event.speaker));
+    return tell(l, &event);
+}
+
+/* Who has been shown and is somebody else now. */
+static motet_status tell_merges(motet_live *l)
+{
+    for (size_t s = 0; s < l->shown_count; s++) {
+        int into = mt_tracker_stands_for(&l->tracker, (int)s);
+        if (into == (int)s || l->shown[s].merged || l->shown[s].number < 0) continue;
+        l->shown[s].merged = true;
+        MT_TRY(mt_live_turns_end(&l->turns, (int)s));
+        motet_live_event event = {.kind = MOTET_LIVE_SPEAKER_MERGE, .speaker = l->shown[s].number};
+        MT_TRY(introduce(l, into, &event.into));
+        MT_TRY(tell(l, &event));
+    }
+    return MOTET_OK;
+}
+
+/* --- a window -------------------------------------------------------------------------------------------------- */
+
+/* Frames that are decided now: all but the last `latency` seconds, counted from the next window, before which nothing is
+ * decided again. */
+static int64_t decided_until(const motet_live *l)
+{
+    double held_back = l->options.latency - l->info->hop;
+    return l->heard - (int64_t)ceil(held_back / l->info->frame - 1e-6);
+}
+
+static motet_status decide(motet_live *l, int64_t until)
+{
+    mt_record *record = mt_diarizer_record(l->diarizer);
+    mt_turn_rules rules = mt_diarizer_turn_rules(l->diarizer);
+    size_t from = mt_live_turns_first_window(&l->turns, record);
+    return mt_live_turns_decide(&l->turns, record, from, until, l->heard, &rules);
+}
+
+static motet_status account(motet_live *l, const motet_chunk *chunk, double before)
+{
+    motet_chunk row = *chunk;
+    double now = now_seconds(), captured = captured_at(l, chunk->start + l->info->window);
+    row.cluster_ms += (now - before) * 1e3;
+    row.resample_ms = l->origin.resample_ms;
+    l->origin.resample_ms = 0;
+    double rest = captured < 0 ? 0 : (now - captured) * 1e3 - row.resample_ms - row.encode_ms - row.cluster_ms;
+    row.decode_ms = rest > 0 ? rest : 0;
+    return motet_latency_add(l->latency, &row);
+}
+
+static motet_status on_window(void *user, const motet_chunk *chunk)
+{
+    motet_live *l = user;
+    double before = now_seconds();
+    mt_record *record = mt_diarizer_record(l->diarizer);
+    l->heard = frames_of(l, chunk->start + l->info->window);
+    int64_t all = (l->samples + l->samples_a_frame - 1) / l->samples_a_frame;
+    if (l->heard > all) l->heard = all;
+    MT_TRY(mt_tracker_window(&l->tracker, record, mt_live_turns_first_window(&l->turns, record)));
+    MT_TRY(tell_merges(l));
+    MT_TRY(decide(l, decided_until(l)));
+    return l->in_gap ? MOTET_OK : account(l, chunk, before);
+}
+
+/* Windows are left out when there is no time for them, and in long gaps, where there is nothing in them. */
+static int leave_out(void *user)
+{
+    motet_live *l = user;
+    if (l->in_gap) return (double)l->gap_samples > (l->info->window + l->info->hop) * l->info->sample_rate;
+    l->dropped += l->behind;
+    return l->behind;
+}
+
+/* --- a session ------------------------------------------------------------------------------------------------- */
+
+static motet_status check_options(const motet_live_options *o, const motet_diarizer_info *info)
+{
+    if (!(o->latency >= info->hop - 1e-9 && o->latency <= 60))
+        return mt_fail(MOTET_ERROR_ARGUMENT, "latency %g s: expected the hop's %g s to 60 s", o->latency, info->hop);
+    if (!(o->refine >= 0 && o->refine <= 86400) || (o->refine > 0 && o->refine < 10))
+        return mt_fail(MOTET_ERROR_ARGUMENT, "a global pass every %g s: expected 0 (none), or 10 to 86400", o->refine);
+    return MOTET_OK;
+}
+
+static motet_status set_up(motet_live *l)
+{
+    MT_TRY(motet_diarizer_create(&l->options.diarize, &l->diarizer));
+    l->info = motet_diarizer_describe(l->diarizer);
+    MT_TRY(check_options(&l->options, l->info));
+    MT_TRY(motet_latency_create(l->info->hop * 1000, &l->latency));
+    l->samples_a_frame = llround(l->info->frame * l->info->sample_rate);
+    l->turns.tell = tell_turn;
+    l->turns.user = l;
+    l->origin.captured = -1;
+    mt_tracker_init(&l->tracker, mt_diarizer_record(l->diarizer)->dims, mt_diarizer_rules(l->diarizer),
+                    l->info->window / l->info->hop);
+    return mt_diarizer_follow(l->diarizer, on_window, leave_out, l);
+}
+
+motet_status motet_live_create(const motet_live_options *options, motet_live **out)
+{
+    *out = NULL;
+    motet_live *l = mt_alloc_zero(1, sizeof *l);
+    if (!l) return mt_fail_memory(sizeof *l);
+    l->options = *options;
+    motet_status status = set_up(l);
+    if (status != MOTET_OK) {
+        motet_live_destroy(l);
+        return status;
+    }
+    *out = l;
+    return MOTET_OK;
+}
+
+void motet_live_destroy(motet_live *l)
+{
+    if (!l) return;
+    mt_tracker_free(&l->tracker);
+    mt_live_turns_free(&l->turns);
+    mt_free(l->shown);
+    motet_latency_destroy(l->latency);
+    motet_diarizer_destroy(l->diarizer);
+    mt_free(l);
+}
+
+void motet_live_listen(motet_live *l, motet_live_listener listener, void *user)
+{
+    l->listener = listener;
+    l->user = user;
+}
+
+const motet_diarizer_info *motet_live_describe(const motet_live *l)
+{
+    return l->info;
+}
+
+const motet_latency *motet_live_latency(const motet_live *l)
+{
+    return l->latency;
+}
+
+void motet_live_behind(motet_live *l, bool behind)
+{
+    l->behind = behind;
+}
+
+double motet_live_time(const motet_live *l)
+{
+    return (double)l->samples / l->info->sample_rate;
+}
+
+double motet_live_silence(const motet_live *l)
+{
+    return l->turns.count ? 0 : (double)(l->turns.decided - l->turns.last_end) * l->info->frame;
+}
+
+/* --- samples --------------------------------------------------------------------------------------------------- */
+
+static void watch_level(motet_live *l, const float *samples, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        double level = fabs((double)samples[i]);
+        if (level > l->level) l->level = level;
+    }
+}
+
+motet_status motet_live_push(motet_live *l, const float *samples, size_t count, const motet_live_origin *origin)
+{
+    watch_level(l, samples, count);
+    l->origin.captured = origin ? origin->captured : -1;
+    if (origin) l->origin.resample_ms += origin->resample_ms;
+    l->samples += (int64_t)count;
+    return motet_diarizer_push(l->diarizer, samples, count);
+}
+
+static motet_status push_silence(motet_live *l, int64_t count)
+{
+    static const float silence[SILENCE];
+    while (count > 0) {
+        size_t now = count < SILENCE ? (size_t)count : SILENCE;
+        l->samples += (int64_t)now;
+        l->gap_samples += (int64_t)now;
+        MT_TRY(motet_diarizer_push(l->diarizer, silence, now));
+        count -= (int64_t)now;
+    }
+    return MOTET_OK;
+}
+
+motet_status motet_live_gap(motet_live *l, double seconds, const char *reason)
+{
+    if (!(seconds > 0)) return MOTET_OK;
+    double start = motet_live_time(l);
+    l->lost += seconds;
+    l->in_gap = true;
+    l->origin.captured = -1;
+    motet_status status = push_silence(l, llround(seconds * l->info->sample_rate));
+    l->in_gap = false;
+    l->gap_samples = 0;
+    MT_TRY(status);
+    motet_live_event event = {.kind = MOTET_LIVE_GAP, .start = start, .end = start + seconds, .reason = reason};
+    return tell(l, &event);
+}
+
+motet_status motet_live_tell(motet_live *l, double drift_ppm)
+{
+    motet_latency_summary late;
+    MT_TRY(motet_latency_summarize(l->latency, MOTET_STAGE_TOTAL, &late));
+    motet_live_event event = {.kind = MOTET_LIVE_STATS,
+                              .stats = {.level = l->level > 1e-5 ? 20 * log10(l->level) : -100,
+                                        .late_p50 = late.p50,
+                                        .late_p95 = late.p95,
+                                        .late_p99 = late.p99,
+                                        .late_max = late.max,
+                                        .windows = (int64_t)late.count,
+                                        .misses = (int64_t)motet_latency_misses(l->latency),
+                                        .dropped = l->dropped,
+                                        .lost = l->lost,
+                                        .drift_ppm = drift_ppm}};
+    l->level = 0;
+    for (size_t s = 0; s < l->shown_count; s++) event.stats.speakers += l->shown[s].number >= 0 && !l->shown[s].merged;
+    return tell(l, &event);
+}
+
+/* --- the end --------------------------------------------------------------------------------------------------- */
+
+static motet_status tell_final(motet_live *l, const motet_diarization *result)
+{
+    for (size_t i = 0; i < result->turn_count; i++) {
+        const motet_turn *turn = &result->turns[i];
+        motet_live_event event = {.kind = MOTET_LIVE_TURN_FINAL,
+                                  .turn = (int64_t)i,
+                                  .speaker = turn->speaker,
+                                  .start = turn->start,
+                                  .end = turn->end,
+                                  .confidence = turn->confidence};
+        MT_TRY(tell(l, &event));
+    }
+    return MOTET_OK;
+}
+
+static void reset(motet_live *l)
+{
+    motet_diarizer_reset(l->diarizer);
+    mt_tracker_free(&l->tracker);
+    mt_live_turns_free(&l->turns);
+    l->shown_count = 0;
+    l->next_number = 0;
+    l->samples = l->heard = l->dropped = 0;
+    l->origin = (motet_live_origin){.captured = -1};
+    l->level = l->lost = 0;
+    l->behind = false;
+}
+
+static motet_status conclude(motet_live *l, motet_diarization **out)
+{
+    l->behind = false;
+    MT_TRY(mt_diarizer_complete(l->diarizer));
+    MT_TRY(decide(l, l->heard));
+    MT_TRY(mt_live_turns_end(&l->turns, -1));
+    MT_TRY(motet_diarizer_finish(l->diarizer, out));
+    return tell_final(l, *out);
+}
+
+motet_status motet_live_finish(motet_live *l, motet_diarization **out)
+{
+    *out = NULL;
+    motet_status status = conclude(l, out);
+    if (status != MOTET_OK) {
+        motet_diarization_destroy(*out);
+        *out = NULL;
+    }
+    reset(l);
+    return status;
+}
