@@ -2,7 +2,7 @@
 # Installs what motet builds from, out of Debian's own packages, when something is missing.
 set -eu
 packages="build-essential cmake ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libonnx-dev libsndfile1-dev
-libsoxr-dev libfftw3-dev libjansson-dev libcmocka-dev"
+libsoxr-dev libpulse-dev libfftw3-dev libjansson-dev libcmocka-dev"
 
 missing=
 for package in $packages; do

@@ -75,6 +75,26 @@ MOTET_API MOTET_CHECKED motet_status motet_resampler_push(motet_resampler *resam
 MOTET_API MOTET_CHECKED motet_status motet_resampler_finish(motet_resampler *resampler, const float **out,
                                                             size_t *out_count);
 
+/* --- recording ------------------------------------------------------------------------------------------------- */
+
+typedef struct motet_recorder motet_recorder;
+
+/* Records to a FLAC file, 16 bits, 1 to 8 channels. A thread of its own writes, so that a slow disk stops nobody; what it
+ * has written is in the file block by block (a quarter of a second at 16 kHz) and flushed to the disk every few seconds:
+ * a file that was never closed can be read up to there. Errors: IO (naming the path and why), ARGUMENT, MEMORY. */
+MOTET_API MOTET_CHECKED motet_status motet_recorder_create(const char *path, int rate, int channels,
+                                                           motet_recorder **out);
+
+/* Takes samples of one channel, in [-1, 1] (clipped); they are written once all channels have as many. Never waits.
+ * Errors: MEMORY; IO, with the reason, when the file could not be written or is a minute behind; the recording has then
+ * ended where it was. */
+MOTET_API MOTET_CHECKED motet_status motet_recorder_write(motet_recorder *recorder, int channel, const float *samples,
+                                                          size_t count);
+
+/* Writes what is left (a shorter channel ends in silence), closes the file and frees the recorder. Errors: IO. NULL is
+ * allowed. */
+MOTET_API MOTET_CHECKED motet_status motet_recorder_close(motet_recorder *recorder);
+
 #ifdef __cplusplus
 }
 #endif

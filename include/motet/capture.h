@@ -4,11 +4,11 @@
  * A thread of its own captures, in blocks of about ten milliseconds, into a ring that needs no locks; whoever works on
  * the blocks takes them out. When he is too slow for too long, the oldest are written over: block numbers tell.
  *
- * The time line is the machine's monotonic clock: a block's `start` says where it stands, in samples from the moment
- * the capture was opened. When the server goes away, the device vanishes or the machine sleeps, the capture goes on
- * trying (waiting a little longer each time, 5 s at most), and the next block simply stands later; `why` tells what
+ * The time line is the machine's monotonic clock: a block's `start` says where it stands, in samples from the first one
+ * that came. When the server goes away, the device vanishes or the machine sleeps, the capture goes on
+ * trying (waiting a little longer each time, 2 s at most), and the next block simply stands later; `why` tells what
  * happened. A device whose clock runs differently is followed by leaving out or skipping a few milliseconds when it has
- * drifted by 20. */
+ * drifted by 20. `captured` is when the server handed the sound over: what it kept it for before is not known. */
 #ifndef MOTET_CAPTURE_H
 #define MOTET_CAPTURE_H
 

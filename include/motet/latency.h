@@ -29,6 +29,10 @@ typedef struct motet_latency_summary {
 
 /* deadline_ms: a chunk whose stages take longer together has missed it (the hop). Errors: MEMORY. */
 MOTET_API MOTET_CHECKED motet_status motet_latency_create(double deadline_ms, motet_latency **out);
+
+/* The account of a live session: what stands under decode is the buffering, from capture until the work takes it, and
+ * cluster is the tracking; the table has a histogram of the totals. */
+MOTET_API MOTET_CHECKED motet_status motet_latency_create_live(double deadline_ms, motet_latency **out);
 MOTET_API void motet_latency_destroy(motet_latency *latency); /* NULL is allowed */
 MOTET_API MOTET_CHECKED motet_status motet_latency_add(motet_latency *latency, const motet_chunk *chunk);
 MOTET_API MOTET_CHECKED motet_status motet_latency_summarize(const motet_latency *latency, motet_stage stage,

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+enum { SLIP_SAMPLES = 9600 };
+
 static const double BEHIND = 4; /* seconds of sound that wait, at which windows are left out */
 
 static double now_seconds(void)
@@ -57,7 +59,7 @@ double channel_drift(const channel *c)
 
 static motet_status deliver(channel *c, const float *samples, size_t count, const motet_live_origin *origin)
 {
-    if (!c->tap(c->user, c, samples, count)) return MOTET_ERROR_CANCELLED;
+    c->tap(c->user, c, samples, count);
     return motet_live_push(c->live, samples, count, origin);
 }
 
@@ -65,7 +67,7 @@ static motet_status deliver_gap(channel *c, int64_t count, const char *why)
 {
     static const float silence[4096];
     for (int64_t left = count; left > 0; left -= 4096)
-        if (!c->tap(c->user, c, silence, left < 4096 ? (size_t)left : 4096)) return MOTET_ERROR_CANCELLED;
+        c->tap(c->user, c, silence, left < 4096 ? (size_t)left : 4096);
     return motet_live_gap(c->live, (double)count / rate_of(c), why);
 }
 
@@ -141,10 +143,23 @@ static motet_status finish_resampling(channel *c, feed *f)
     return status == MOTET_OK ? feed_samples(c, f, samples, count, &origin) : status;
 }
 
-/* The silence before sample `start` of the capture. */
+/* A few samples for a clock that has drifted: the stream goes on without a seam. */
+static motet_status fill_slip(channel *c, feed *f, int64_t start)
+{
+    static const float silence[SLIP_SAMPLES];
+    const float *samples;
+    size_t count;
+    motet_live_origin origin = {.captured = -1};
+    motet_status status = motet_resampler_push(f->resampler, silence, (size_t)(start - f->next), &samples, &count);
+    f->next = start;
+    return status == MOTET_OK ? feed_samples(c, f, samples, count, &origin) : status;
+}
+
+/* The silence before sample `start`. */
 static motet_status feed_gap(channel *c, feed *f, int64_t start, const char *why)
 {
     int from = motet_capture_rate(f->capture), to = rate_of(c);
+    if (!why && start - f->next < from / 10 && start - f->next <= SLIP_SAMPLES) return fill_slip(c, f, start);
     motet_status status = finish_resampling(c, f);
     if (status != MOTET_OK) return status;
     motet_resampler_destroy(f->resampler);
@@ -158,16 +173,29 @@ static motet_status feed_gap(channel *c, feed *f, int64_t start, const char *why
     return status;
 }
 
+/* Whoever is heard first begins the session's time line. */
+static void begin_feed(channel *c, feed *f, const motet_block *block)
+{
+    int rate = motet_capture_rate(f->capture);
+    double first = block->captured - (double)block->count / rate;
+    if (f->begun) return;
+    f->begun = true;
+    if (*c->zero < 0) *c->zero = first;
+    f->shift = llround((first - *c->zero) * rate) - block->start;
+}
+
 static motet_status feed_block(channel *c, feed *f, const motet_block *block)
 {
     const float *samples = block->samples, *resampled;
     size_t count = (size_t)block->count, resampled_count;
-    if (block->start > f->next) {
-        motet_status status = feed_gap(c, f, block->start, block->why);
+    begin_feed(c, f, block);
+    int64_t start = block->start + f->shift;
+    if (start > f->next) {
+        motet_status status = feed_gap(c, f, start, block->why);
         if (status != MOTET_OK) return status;
     }
-    if (block->start < f->next) { /* heard already */
-        int64_t known = f->next - block->start;
+    if (start < f->next) { /* heard already */
+        int64_t known = f->next - start;
         if (known >= (int64_t)count) return MOTET_OK;
         samples += known;
         count -= (size_t)known;
@@ -177,9 +205,6 @@ static motet_status feed_block(channel *c, feed *f, const motet_block *block)
     double before = now_seconds();
     motet_status status = motet_resampler_push(f->resampler, samples, count, &resampled, &resampled_count);
     origin.resample_ms = (now_seconds() - before) * 1e3;
-    /* What is still in the resampler was captured after the last sample that came out of it. */
-    origin.captured -= (double)f->next / motet_capture_rate(f->capture) -
-                       (double)(f->position + (int64_t)resampled_count) / rate_of(c);
     return status == MOTET_OK ? feed_samples(c, f, resampled, resampled_count, &origin) : status;
 }
 

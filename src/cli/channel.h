@@ -11,19 +11,21 @@ enum { MAX_FEEDS = 8 };
 typedef struct feed {
     motet_capture *capture;
     motet_resampler *resampler;
-    int64_t next;     /* the sample of the capture that is expected */
+    bool begun;
+    int64_t shift;    /* from the capture's time line to the session's, in samples of the capture */
+    int64_t next;     /* the sample that is expected, on the session's */
     int64_t position; /* samples at the network's rate that it has given */
     bool ended;
 } feed;
 
 typedef struct channel channel;
 
-/* Takes what the channel heard, at the network's rate, silence of gaps included. False ends the session. */
-typedef bool (*channel_tap)(void *user, channel *channel, const float *samples, size_t count);
+/* Takes what the channel heard, at the network's rate, silence of gaps included. */
+typedef void (*channel_tap)(void *user, channel *channel, const float *samples, size_t count);
 
 struct channel {
     const char *name; /* NULL: the only one */
-    int number;
+    double *zero; /* the session's: monotonic seconds of its first sound, negative before it */
     motet_live *live;
     feed feeds[MAX_FEEDS];
     int feed_count;

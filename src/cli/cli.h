@@ -11,6 +11,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_MISUSE = 2, EXIT_PARTLY = 3 };
 int cli_diarize(int argc, char **argv);
 int cli_score(int argc, char **argv);
 int cli_model(int argc, char **argv);
+int cli_live(int argc, char **argv);
+int cli_devices(int argc, char **argv);
 
 /* "motet diarize: text" on stderr. */
 void cli_say(const char *command, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -24,6 +26,9 @@ void cli_make_printable(char *text);
 /* Numbers from the command line, whole and in range; false (with a message) when they are not. */
 bool cli_int(const char *command, const char *option, const char *text, long low, long high, int *out);
 bool cli_number(const char *command, const char *option, const char *text, double low, double high, double *out);
+
+/* A length of time: "90", "90s", "30m", "1h30m". */
+bool cli_duration(const char *command, const char *option, const char *text, double *out);
 
 /* Writes to stdout and makes sure that it arrived. */
 bool cli_print(const char *command, const char *text, size_t length);

@@ -66,6 +66,28 @@ bool cli_int(const char *command, const char *option, const char *text, long low
     return false;
 }
 
+bool cli_duration(const char *command, const char *option, const char *text, double *out)
+{
+    static const struct {
+        char letter;
+        double seconds;
+    } units[] = {{'h', 3600}, {'m', 60}, {'s', 1}, {'\0', 1}};
+    const char *at = text;
+    *out = 0;
+    for (size_t unit = 0; *at && unit < sizeof units / sizeof *units;) {
+        char *end;
+        double value = strtod(at, &end);
+        if (end == at || !(value >= 0 && value <= 1e7)) break;
+        while (unit < sizeof units / sizeof *units && units[unit].letter != *end) unit++;
+        if (unit == sizeof units / sizeof *units) break;
+        *out += value * units[unit++].seconds;
+        at = *end ? end + 1 : end;
+    }
+    if (!*at && *text && *out > 0) return true;
+    cli_misuse(command, "--%s %s: expected a length of time such as 90s, 30m or 1h30m", option, text);
+    return false;
+}
+
 bool cli_print(const char *command, const char *text, size_t length)
 {
     if (fwrite(text, 1, length, stdout) == length && fflush(stdout) == 0) return true;

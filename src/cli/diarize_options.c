@@ -11,8 +11,6 @@
 
 #include "cli.h"
 
-static const char command[] = "diarize";
-
 const output_format output_formats[FORMATS] = {{"rttm", MOTET_FORMAT_RTTM}, {"json", MOTET_FORMAT_JSON}};
 
 static void help(void)
@@ -60,25 +58,6 @@ static void help(void)
         d.min_turn, d.min_gap, d.hop);
 }
 
-enum {
-    OPTION_LATENCY = 256,
-    OPTION_MIN_SPEAKERS,
-    OPTION_MAX_SPEAKERS,
-    OPTION_THRESHOLD,
-    OPTION_EXCLUSIVE,
-    OPTION_MIN_TURN,
-    OPTION_MIN_GAP,
-    OPTION_CHANNEL,
-    OPTION_RAW_RATE,
-    OPTION_RAW_CHANNELS,
-    OPTION_PARTIAL,
-    OPTION_HOP,
-    OPTION_REALTIME,
-    OPTION_SPEED,
-    OPTION_LIVE_LATENCY,
-    OPTION_REFINE
-};
-
 static const struct option long_options[] = {{"format", required_argument, NULL, 'f'},
                                              {"output", required_argument, NULL, 'o'},
                                              {"latency-report", required_argument, NULL, OPTION_LATENCY},
@@ -109,7 +88,7 @@ static bool set_format(settings *s, const char *name)
     if (!strcmp(name, "jsonl")) return s->events = true;
     for (int i = 0; i < FORMATS; i++)
         if (!strcmp(name, output_formats[i].name)) return s->wanted[i] = true;
-    cli_misuse(command, "--format %s: expected rttm, json or jsonl", name);
+    cli_misuse(s->command, "--format %s: expected rttm, json or jsonl", name);
     return false;
 }
 
@@ -117,13 +96,14 @@ static bool set_channel(settings *s, const char *text)
 {
     s->audio.channel = MOTET_CHANNEL_MIX;
     if (!strcmp(text, "mix")) return true;
-    if (!cli_int(command, "channel", text, 1, 1024, &s->audio.channel)) return false;
+    if (!cli_int(s->command, "channel", text, 1, 1024, &s->audio.channel)) return false;
     s->audio.channel--;
     return true;
 }
 
-static bool set_option(settings *s, int option, const char *text)
+bool settings_set(settings *s, int option, const char *text)
 {
+    const char *command = s->command;
     motet_diarize_options *d = &s->diarize;
     switch (option) {
     case 'f': return set_format(s, text);
@@ -148,7 +128,7 @@ static bool set_option(settings *s, int option, const char *text)
     case OPTION_LIVE_LATENCY: return cli_number(command, "latency", text, 0.1, 60, &s->latency);
     case OPTION_REFINE: return cli_number(command, "refine", text, 0, 86400, &s->refine);
     case OPTION_HOP: return cli_number(command, "hop", text, 0.1, 60, &d->hop);
-    default: fprintf(stderr, "Try 'motet diarize --help'.\n"); return false; /* getopt has said what is wrong */
+    default: fprintf(stderr, "Try 'motet %s --help'.\n", command); return false; /* getopt has said what is wrong */
     }
 }
 
@@ -173,10 +153,12 @@ static bool settle_output_file(settings *s, int wanted)
     struct stat at;
     bool exists = stat(s->output, &at) == 0;
     int format = format_of(s->output);
-    if ((exists && S_ISDIR(at.st_mode)) || (!exists && format < 0)) return true;
+    bool events = !strcmp(ending_of(s->output), "jsonl");
+    if ((exists && S_ISDIR(at.st_mode)) || (!exists && format < 0 && !events)) return true;
     s->output_is_file = true;
+    s->events |= events && !wanted;
     if (s->file_count > 1 || wanted > 1 || (s->events && wanted) || (wanted == 1 && format >= 0 && !s->wanted[format])) {
-        cli_misuse(command, "--output %s is one file: give a folder for several recordings or other formats",
+        cli_misuse(s->command, "--output %s is one file: give a folder for several recordings or other formats",
                    s->output);
         return false;
     }
@@ -184,14 +166,14 @@ static bool settle_output_file(settings *s, int wanted)
     return true;
 }
 
-static bool settle_output(settings *s)
+bool settings_settle_output(settings *s)
 {
     int wanted = 0;
     for (int i = 0; i < FORMATS; i++) wanted += s->wanted[i];
     if (s->output && !settle_output_file(s, wanted)) return false;
     if (!s->wanted[1] && !s->events) s->wanted[0] = true; /* RTTM unless something else alone was asked for */
     if (!s->output && (wanted + s->events > 1 || (s->file_count > 1 && s->wanted[1]))) {
-        cli_misuse(command, "several outputs cannot share standard output: give a folder with --output");
+        cli_misuse(s->command, "several outputs cannot share standard output: give a folder with --output");
         return false;
     }
     return true;
@@ -202,11 +184,11 @@ static bool settle_latency_report(const settings *s)
     int files = s->file_count;
     if (!s->latency_report) return true;
     if (files > 1) {
-        cli_misuse(command, "--latency-report is of one recording, and there are %d", files);
+        cli_misuse(s->command, "--latency-report is of one recording, and there are %d", files);
         return false;
     }
     if (!strcmp(ending_of(s->latency_report), "json") || !strcmp(ending_of(s->latency_report), "csv")) return true;
-    cli_misuse(command, "--latency-report %s: the name must end in .json or .csv", s->latency_report);
+    cli_misuse(s->command, "--latency-report %s: the name must end in .json or .csv", s->latency_report);
     return false;
 }
 
@@ -217,7 +199,7 @@ bool settings_find_model(settings *s)
     if (s->diarize.model) return true;
     s->diarize.model = s->model;
     if (cli_find_model("motet-cnn.onnx", s->model, sizeof s->model)) return true;
-    cli_say(command, "the default model motet-cnn.onnx is not installed in %s: give one with --model", MOTET_MODEL_DIR);
+    cli_say(s->command, "the default model motet-cnn.onnx is not installed in %s: give one with --model", MOTET_MODEL_DIR);
     return false;
 }
 
@@ -246,7 +228,7 @@ static bool names_differ(const settings *s)
     size_t count = (size_t)s->file_count;
     named *names = calloc(count, sizeof *names);
     if (!names) {
-        cli_say(command, "out of memory");
+        cli_say(s->command, "out of memory");
         return false;
     }
     for (size_t i = 0; i < count; i++) {
@@ -258,7 +240,7 @@ static bool names_differ(const settings *s)
     for (size_t i = 1; i < count && differ; i++) {
         differ = strcmp(names[i - 1].id, names[i].id) != 0;
         if (!differ)
-            cli_misuse(command, "%s and %s would both be called %s in the output", names[i - 1].path, names[i].path,
+            cli_misuse(s->command, "%s and %s would both be called %s in the output", names[i - 1].path, names[i].path,
                        names[i].id);
     }
     free(names);
@@ -306,25 +288,25 @@ static bool report_has_its_own_file(const settings *s)
     for (int i = 0; i < FORMATS; i++) {
         settings_output_path(s, output_formats[i].name, id, path, sizeof path);
         if (!s->wanted[i] || !same_file(path, s->latency_report)) continue;
-        cli_misuse(command, "the turns and the latency report cannot both be written to %s", path);
+        cli_misuse(s->command, "the turns and the latency report cannot both be written to %s", path);
         return false;
     }
     return true;
 }
 
-static bool can_make_files(const char *path)
+static bool can_make_files(const settings *s, const char *path)
 {
     char folder[PATH_MAX];
     folder_of(path, folder, sizeof folder);
     if (access(path, W_OK) == 0 || access(folder, W_OK) == 0) return true;
-    cli_say(command, "%s: cannot create it: %s", path, strerror(errno));
+    cli_say(s->command, "%s: cannot create it: %s", path, strerror(errno));
     return false;
 }
 
 bool settings_check_places(const settings *s)
 {
-    return (!s->output_is_file || can_make_files(s->output)) &&
-           (!s->latency_report || can_make_files(s->latency_report));
+    return (!s->output_is_file || can_make_files(s, s->output)) &&
+           (!s->latency_report || can_make_files(s, s->latency_report));
 }
 
 /* Asked when a signal comes while a recording is waited for. */
@@ -339,31 +321,35 @@ static bool settle_realtime(settings *s, bool hop_given)
 {
     const char *alone = s->events ? "format jsonl" : s->speed ? "speed" : s->latency ? "latency" : NULL;
     if (!s->realtime && (alone || s->refine >= 0)) {
-        cli_misuse(command, "--%s needs --realtime", alone ? alone : "refine");
+        cli_misuse(s->command, "--%s needs --realtime", alone ? alone : "refine");
         return false;
     }
     if (!s->realtime) return true;
     if (!hop_given) s->diarize.hop = 0.5;
     if (!s->speed) s->speed = 1;
     if (s->file_count == 1 && !s->partial) return true;
-    cli_misuse(command, s->partial ? "--partial and --realtime exclude each other" : "--realtime takes one recording");
+    cli_misuse(s->command, s->partial ? "--partial and --realtime exclude each other" : "--realtime takes one recording");
     return false;
 }
 
 static bool fits_together(settings *s, bool hop_given)
 {
-    return settle_realtime(s, hop_given) && settle_output(s) && settle_latency_report(s) && names_differ(s) && report_has_its_own_file(s);
+    return settle_realtime(s, hop_given) && settings_settle_output(s) && settle_latency_report(s) && names_differ(s) && report_has_its_own_file(s);
+}
+
+void settings_init(settings *s, const char *command)
+{
+    *s = (settings){.command = command, .refine = -1};
+    motet_diarize_options_init(&s->diarize);
+    motet_audio_options_init(&s->audio);
+    s->audio.interrupted = on_signal;
 }
 
 bool settings_read(settings *s, int argc, char **argv, int *code)
 {
-    *s = (settings){0};
-    motet_diarize_options_init(&s->diarize);
-    motet_audio_options_init(&s->audio);
-    s->audio.interrupted = on_signal;
+    settings_init(s, "diarize");
     *code = EXIT_MISUSE;
     bool raw_channels = false, hop_given = false;
-    s->refine = -1;
     for (int option; (option = getopt_long(argc, argv, "f:o:qm:n:t:h", long_options, NULL)) != -1;) {
         if (option == 'h') {
             help();
@@ -372,14 +358,14 @@ bool settings_read(settings *s, int argc, char **argv, int *code)
         }
         raw_channels |= option == OPTION_RAW_CHANNELS;
         hop_given |= option == OPTION_HOP;
-        if (!set_option(s, option, optarg)) return false;
+        if (!settings_set(s, option, optarg)) return false;
     }
     s->files = argv + optind;
     s->file_count = argc - optind;
     if (s->file_count < 1)
-        cli_misuse(command, "no recording given");
+        cli_misuse(s->command, "no recording given");
     else if (raw_channels && !s->audio.raw_rate)
-        cli_misuse(command, "--raw-channels needs --raw-rate");
+        cli_misuse(s->command, "--raw-channels needs --raw-rate");
     else
         return fits_together(s, hop_given);
     return false;

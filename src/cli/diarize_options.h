@@ -1,4 +1,4 @@
-/* What `motet diarize` is asked to do. */
+/* What `motet diarize` is asked to do, and the part of it that `motet live` shares. */
 #ifndef MOTET_CLI_DIARIZE_OPTIONS_H
 #define MOTET_CLI_DIARIZE_OPTIONS_H
 
@@ -17,7 +17,27 @@ typedef struct output_format {
 
 extern const output_format output_formats[FORMATS];
 
+enum {
+    OPTION_LATENCY = 256,
+    OPTION_MIN_SPEAKERS,
+    OPTION_MAX_SPEAKERS,
+    OPTION_THRESHOLD,
+    OPTION_EXCLUSIVE,
+    OPTION_MIN_TURN,
+    OPTION_MIN_GAP,
+    OPTION_CHANNEL,
+    OPTION_RAW_RATE,
+    OPTION_RAW_CHANNELS,
+    OPTION_PARTIAL,
+    OPTION_HOP,
+    OPTION_REALTIME,
+    OPTION_SPEED,
+    OPTION_LIVE_LATENCY,
+    OPTION_REFINE
+};
+
 typedef struct settings {
+    const char *command; /* for messages */
     motet_diarize_options diarize;
     motet_audio_options audio;
     bool wanted[FORMATS];
@@ -35,6 +55,14 @@ typedef struct settings {
 
 /* Reads the command line. False when there is nothing to do: *code is then the exit status (help, misuse). */
 bool settings_read(settings *s, int argc, char **argv, int *code);
+
+/* The defaults; and one option, by its letter or its number above. False when its text is not what it should be, which has
+ * been said. */
+void settings_init(settings *s, const char *command);
+bool settings_set(settings *s, int option, const char *text);
+
+/* Finds out what --output means, and which formats are wanted. False when they do not go together. */
+bool settings_settle_output(settings *s);
 
 /* Finds the model, when none is given. */
 bool settings_find_model(settings *s);

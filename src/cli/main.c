@@ -11,6 +11,8 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"diarize", "tell who spoke when in a recording", cli_diarize},
+    {"live", "tell who is speaking, while they speak", cli_live},
+    {"devices", "list what can be listened to", cli_devices},
     {"score", "compare turns with a reference: DER and JER", cli_score},
     {"model", "inspect, check, run, compare, test, time and optimize ONNX models", cli_model},
 };

@@ -26,7 +26,9 @@ struct session {
     int count;
     motet_diarization *results[MAX_CHANNELS];
     event_sink sink;
-    double told_at;
+    motet_recorder *recorder; /* NULL: nothing is recorded, or no longer */
+    bool record_failed;
+    double zero, told_at;
     bool output_gone; /* whoever read it has gone: end quietly */
 };
 
@@ -48,7 +50,21 @@ session *session_create(const session_request *request)
         return NULL;
     }
     s->request = *request;
+    s->zero = -1;
     return s;
+}
+
+/* A recording that fails is said, and ends; what is heard goes on. */
+static void record_failed(session *s)
+{
+    cli_say(s->request.command, "%s; the recording ends there, the session goes on", motet_error_message());
+    s->record_failed = true;
+}
+
+static void end_recording(session *s)
+{
+    if (motet_recorder_close(s->recorder) != MOTET_OK && !s->record_failed) record_failed(s);
+    s->recorder = NULL;
 }
 
 void session_destroy(session *s)
@@ -58,6 +74,7 @@ void session_destroy(session *s)
         channel_close(&s->channels[i]);
         motet_diarization_destroy(s->results[i]);
     }
+    end_recording(s);
     event_sink_close(&s->sink);
     free(s);
 }
@@ -70,10 +87,11 @@ static int on_event(void *user, const motet_live_event *event)
     return 0;
 }
 
-static bool on_samples(void *user, channel *c, const float *samples, size_t count)
+static void on_samples(void *user, channel *c, const float *samples, size_t count)
 {
-    (void)user, (void)c, (void)samples, (void)count;
-    return true;
+    session *s = user;
+    if (!s->recorder || s->record_failed) return;
+    if (motet_recorder_write(s->recorder, (int)(c - s->channels), samples, count) != MOTET_OK) record_failed(s);
 }
 
 static channel *find_channel(session *s, const char *name)
@@ -83,7 +101,7 @@ static channel *find_channel(session *s, const char *name)
             return &s->channels[i];
     if (s->count == MAX_CHANNELS) return NULL;
     channel *c = &s->channels[s->count];
-    *c = (channel){.name = name, .number = s->count, .tap = on_samples, .user = s};
+    *c = (channel){.name = name, .zero = &s->zero, .tap = on_samples, .user = s};
     s->count++;
     if (motet_live_create(&s->request.live, &c->live) != MOTET_OK) return NULL;
     motet_live_listen(c->live, on_event, c);
@@ -165,6 +183,15 @@ static motet_status work(session *s)
     return status;
 }
 
+static bool start_recording(session *s)
+{
+    if (!s->request.record) return true;
+    int rate = motet_live_describe(s->channels[0].live)->sample_rate;
+    if (motet_recorder_create(s->request.record, rate, s->count, &s->recorder) == MOTET_OK) return true;
+    cli_say(s->request.command, "%s", motet_error_message());
+    return false;
+}
+
 /* --- the end --------------------------------------------------------------------------------------------------- */
 
 static motet_status finish(session *s)
@@ -213,15 +240,17 @@ int session_run(session *s)
 {
     const session_request *r = &s->request;
     cli_catch_signals();
-    signal(SIGPIPE, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN); /* a reader who has gone, and a file that is too large, are errors of a write */
+    signal(SIGXFSZ, SIG_IGN);
     struct sigaction action = {.sa_handler = on_usr1, .sa_flags = SA_RESTART};
     sigaction(SIGUSR1, &action, NULL);
     int code = EXIT_FAILED;
-    if (event_sink_open(&s->sink, r->command, r->settings, r->file_id, r->view)) {
+    if (start_recording(s) && event_sink_open(&s->sink, r->command, r->settings, r->file_id, r->view)) {
         motet_status status = work(s);
         if (status == MOTET_OK) status = finish(s);
+        end_recording(s);
         if (status == MOTET_OK)
-            code = !write_outputs(s) ? EXIT_FAILED : all_whole(s) ? EXIT_DONE : EXIT_FAILED;
+            code = !write_outputs(s) ? EXIT_FAILED : all_whole(s) && !s->record_failed ? EXIT_DONE : EXIT_PARTLY;
         else
             cli_say(r->command, "%s", motet_error_message());
     }

@@ -2,6 +2,8 @@
 #include "motet/latency.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/memory.h"
@@ -17,6 +19,7 @@ typedef struct row {
 
 struct motet_latency {
     double deadline_ms, final_ms;
+    bool live;
     row *rows;
     size_t count, capacity;
 };
@@ -32,6 +35,13 @@ motet_status motet_latency_create(double deadline_ms, motet_latency **out)
     motet_latency *latency = *out = mt_alloc_zero(1, sizeof *latency);
     if (!latency) return mt_fail_memory(sizeof *latency);
     latency->deadline_ms = deadline_ms;
+    return MOTET_OK;
+}
+
+motet_status motet_latency_create_live(double deadline_ms, motet_latency **out)
+{
+    MT_TRY(motet_latency_create(deadline_ms, out));
+    (*out)->live = true;
     return MOTET_OK;
 }
 
@@ -113,20 +123,53 @@ double motet_latency_deadline(const motet_latency *latency)
     return latency->deadline_ms;
 }
 
+/* What a stage is called in this account. */
+static const char *name_of(const motet_latency *latency, int stage)
+{
+    static const char *const live[MOTET_STAGES] = {"buffer", "resample", "encode", "track", "total"};
+    return latency->live ? live[stage] : motet_stage_name((motet_stage)stage);
+}
+
 /* --- texts ---------------------------------------------------------------------------------------------------- */
+
+/* How many totals lie under each bound. */
+static void write_histogram(const motet_latency *latency, mt_text *text)
+{
+    static const double bounds[] = {5, 10, 15, 20, 30, 40, 60, 100, 200, 500, INFINITY};
+    enum { BOUNDS = sizeof bounds / sizeof *bounds, WIDTH = 50 };
+    size_t counts[BOUNDS] = {0}, most = 1;
+    for (size_t i = 0; i < latency->count; i++) {
+        int at = 0;
+        while (stage_ms(&latency->rows[i], MOTET_STAGE_TOTAL) > bounds[at]) at++;
+        if (++counts[at] > most) most = counts[at];
+    }
+    for (int at = 0; at < BOUNDS; at++) {
+        if (!counts[at]) continue;
+        int stars = (int)((counts[at] * WIDTH + most - 1) / most);
+        if (at < BOUNDS - 1)
+            mt_text_add(text, "  up to %5.0f ms %8zu %.*s\n", bounds[at], counts[at], stars,
+                        "**************************************************");
+        else
+            mt_text_add(text, "  longer         %8zu %.*s\n", counts[at], stars,
+                        "**************************************************");
+    }
+}
 
 static motet_status write_table(const motet_latency *latency, mt_text *text)
 {
-    mt_text_add(text, "latency per chunk, ms %9s %9s %9s %9s %9s\n", "mean", "P50", "P95", "P99", "max");
+    mt_text_add(text, latency->live ? "capture to event, ms  " : "latency per chunk, ms ");
+    mt_text_add(text, "%9s %9s %9s %9s %9s\n", "mean", "P50", "P95", "P99", "max");
     for (int stage = 0; stage < MOTET_STAGES; stage++) {
         motet_latency_summary s;
         MT_TRY(motet_latency_summarize(latency, (motet_stage)stage, &s));
-        mt_text_add(text, "  %-19s %9.3f %9.3f %9.3f %9.3f %9.3f\n", motet_stage_name((motet_stage)stage), s.mean,
+        mt_text_add(text, "  %-19s %9.3f %9.3f %9.3f %9.3f %9.3f\n", name_of(latency, stage), s.mean,
                     s.p50, s.p95, s.p99, s.max);
     }
     mt_text_add(text, "  %zu chunks, %zu slower than their hop of %.0f ms\n", latency->count,
                 motet_latency_misses(latency), latency->deadline_ms);
-    mt_text_add(text, "  final clustering and turns: %.3f ms\n", latency->final_ms);
+    if (latency->live) write_histogram(latency, text);
+    if (latency->final_ms > 0 || !latency->live)
+        mt_text_add(text, "  final clustering and turns: %.3f ms\n", latency->final_ms);
     return MOTET_OK;
 }
 
@@ -143,7 +186,7 @@ static motet_status write_json(const motet_latency *latency, mt_text *text)
     for (int stage = 0; stage < MOTET_STAGES && status == MOTET_OK; stage++) {
         motet_latency_summary s;
         status = motet_latency_summarize(latency, (motet_stage)stage, &s);
-        mt_json_open_row(&json, motet_stage_name((motet_stage)stage));
+        mt_json_open_row(&json, name_of(latency, stage));
         mt_json_number(&json, "mean_ms", s.mean, 4);
         mt_json_number(&json, "p50_ms", s.p50, 4);
         mt_json_number(&json, "p95_ms", s.p95, 4);
@@ -158,8 +201,9 @@ static motet_status write_json(const motet_latency *latency, mt_text *text)
         mt_json_int(&json, "chunk", (int64_t)i);
         mt_json_number(&json, "start", latency->rows[i].start, 3);
         for (int part = 0; part < PARTS; part++) {
-            static const char *const keys[PARTS] = {"decode_ms", "resample_ms", "encode_ms", "cluster_ms"};
-            mt_json_number(&json, keys[part], latency->rows[i].ms[part], 4);
+            char key[32];
+            snprintf(key, sizeof key, "%s_ms", name_of(latency, part));
+            mt_json_number(&json, key, latency->rows[i].ms[part], 4);
         }
         mt_json_number(&json, "total_ms", stage_ms(&latency->rows[i], MOTET_STAGE_TOTAL), 4);
         mt_json_close(&json, '}');
@@ -172,7 +216,9 @@ static motet_status write_json(const motet_latency *latency, mt_text *text)
 
 static motet_status write_csv(const motet_latency *latency, mt_text *text)
 {
-    mt_text_add(text, "chunk,start_s,decode_ms,resample_ms,encode_ms,cluster_ms,total_ms,missed\n");
+    mt_text_add(text, "chunk,start_s");
+    for (int stage = 0; stage < MOTET_STAGES; stage++) mt_text_add(text, ",%s_ms", name_of(latency, stage));
+    mt_text_add(text, ",missed\n");
     for (size_t i = 0; i < latency->count; i++) {
         const row *r = &latency->rows[i];
         double total = stage_ms(r, MOTET_STAGE_TOTAL);

@@ -377,3 +377,9 @@ const mt_speaker_rules *mt_diarizer_rules(const motet_diarizer *d)
 {
     return &d->rules;
 }
+
+double mt_diarizer_lookahead(const motet_diarizer *d)
+{
+    const mt_model_description *m = mt_model_describe(d->model);
+    return m->log_mel ? (m->mel.frame_length - m->mel.frame_step) / 2.0 / m->sample_rate : 0;
+}

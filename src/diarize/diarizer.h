@@ -25,6 +25,9 @@ motet_status mt_diarizer_complete(motet_diarizer *diarizer);
 mt_record *mt_diarizer_record(motet_diarizer *diarizer);
 const mt_speaker_rules *mt_diarizer_rules(const motet_diarizer *diarizer);
 
+/* Seconds beyond the end of a window that must have been heard before it can be encoded. */
+double mt_diarizer_lookahead(const motet_diarizer *diarizer);
+
 /* The rules for turns on what has come in so far. */
 mt_turn_rules mt_diarizer_turn_rules(const motet_diarizer *diarizer);
 

@@ -1,4 +1,4 @@
-/* Events as lines of JSON (RFC 8259), one object a line. models/live.schema.json is their description. */
+/* Events as lines of JSON (RFC 8259), one object a line. include/motet/live.schema.json is their description. */
 #include <math.h>
 #include <stdio.h>
 #include <time.h>

@@ -34,9 +34,14 @@ struct motet_live {
 
     int64_t samples, heard; /* samples that came in; frames of them that windows have covered */
     int64_t samples_a_frame;
+    double lookahead; /* seconds that the front end must hear beyond a frame */
     motet_live_origin origin;
     bool in_gap, behind;
-    int64_t dropped, gap_samples;
+    int64_t dropped;
+    struct {
+        int64_t start, told_to; /* samples */
+        const char *reason;     /* NULL: there is none */
+    } gap;
     double level, lost;
 };
 
@@ -61,17 +66,17 @@ static int64_t frames_of(const motet_live *l, double seconds)
 
 /* --- telling --------------------------------------------------------------------------------------------------- */
 
-/* When the sound at `seconds` of the stream was captured; negative: not known. */
+/* When the last sound that frames before `seconds` of the stream need was captured; negative: not known. */
 static double captured_at(const motet_live *l, double seconds)
 {
     if (l->origin.captured < 0) return -1;
-    return l->origin.captured - ((double)l->samples / l->info->sample_rate - seconds);
+    return l->origin.captured - ((double)l->samples / l->info->sample_rate - seconds - l->lookahead);
 }
 
 static motet_status tell(motet_live *l, motet_live_event *event)
 {
     event->time = (double)l->heard * l->info->frame;
-    double captured = captured_at(l, event->time);
+    double captured = event->kind == MOTET_LIVE_STATS || event->kind == MOTET_LIVE_GAP ? -1 : captured_at(l, event->time);
     event->late_ms = captured < 0 ? -1 : (now_seconds() - captured) * 1e3;
     if (l->listener && l->listener(l->user, event))
         return mt_fail(MOTET_ERROR_CANCELLED, "cancelled after %.1f s of audio", event->time);
@@ -133,12 +138,12 @@ static motet_status tell_merges(motet_live *l)
 
 /* --- a window -------------------------------------------------------------------------------------------------- */
 
-/* Frames that are decided now: all but the last `latency` seconds, counted from the next window, before which nothing is
- * decided again. */
+/* Frames that are decided now: all that would be older than `latency` when the next window comes. That one must wait for
+ * what the front end and the resampler need to hear beyond its end, for which a frame is enough. */
 static int64_t decided_until(const motet_live *l)
 {
-    double held_back = l->options.latency - l->info->hop;
-    return l->heard - (int64_t)ceil(held_back / l->info->frame - 1e-6);
+    double held_back = l->options.latency - l->info->hop - l->info->frame;
+    return l->heard - (held_back > 0 ? (int64_t)floor(held_back / l->info->frame + 1e-6) : 0);
 }
 
 static motet_status decide(motet_live *l, int64_t until)
@@ -179,7 +184,7 @@ static motet_status on_window(void *user, const motet_chunk *chunk)
 static int leave_out(void *user)
 {
     motet_live *l = user;
-    if (l->in_gap) return (double)l->gap_samples > (l->info->window + l->info->hop) * l->info->sample_rate;
+    if (l->in_gap) return (double)(l->samples - l->gap.start) > (l->info->window + l->info->hop) * l->info->sample_rate;
     l->dropped += l->behind;
     return l->behind;
 }
@@ -200,7 +205,8 @@ static motet_status set_up(motet_live *l)
     MT_TRY(motet_diarizer_create(&l->options.diarize, &l->diarizer));
     l->info = motet_diarizer_describe(l->diarizer);
     MT_TRY(check_options(&l->options, l->info));
-    MT_TRY(motet_latency_create(l->info->hop * 1000, &l->latency));
+    MT_TRY(motet_latency_create_live(l->info->hop * 1000, &l->latency));
+    l->lookahead = mt_diarizer_lookahead(l->diarizer);
     l->samples_a_frame = llround(l->info->frame * l->info->sample_rate);
     l->turns.tell = tell_turn;
     l->turns.user = l;
@@ -277,41 +283,60 @@ static void watch_level(motet_live *l, const float *samples, size_t count)
     }
 }
 
-motet_status motet_live_push(motet_live *l, const float *samples, size_t count, const motet_live_origin *origin)
-{
-    watch_level(l, samples, count);
-    l->origin.captured = origin ? origin->captured : -1;
-    if (origin) l->origin.resample_ms += origin->resample_ms;
-    l->samples += (int64_t)count;
-    return motet_diarizer_push(l->diarizer, samples, count);
-}
-
 static motet_status push_silence(motet_live *l, int64_t count)
 {
     static const float silence[SILENCE];
     while (count > 0) {
         size_t now = count < SILENCE ? (size_t)count : SILENCE;
         l->samples += (int64_t)now;
-        l->gap_samples += (int64_t)now;
         MT_TRY(motet_diarizer_push(l->diarizer, silence, now));
         count -= (int64_t)now;
     }
     return MOTET_OK;
 }
 
+static motet_status tell_gap(motet_live *l)
+{
+    l->gap.told_to = l->samples;
+    motet_live_event event = {.kind = MOTET_LIVE_GAP,
+                              .start = (double)l->gap.start / l->info->sample_rate,
+                              .end = motet_live_time(l),
+                              .reason = l->gap.reason};
+    return tell(l, &event);
+}
+
+/* A gap that comes in pieces is told when it begins, and once more when it is over. */
+static motet_status end_gap(motet_live *l)
+{
+    bool more = l->gap.reason && l->gap.told_to < l->samples;
+    if (more) MT_TRY(tell_gap(l));
+    l->gap.reason = NULL;
+    return MOTET_OK;
+}
+
 motet_status motet_live_gap(motet_live *l, double seconds, const char *reason)
 {
     if (!(seconds > 0)) return MOTET_OK;
-    double start = motet_live_time(l);
+    bool goes_on = l->gap.reason != NULL;
+    if (!goes_on) l->gap.start = l->samples;
+    l->gap.reason = reason;
     l->lost += seconds;
     l->in_gap = true;
     l->origin.captured = -1;
     motet_status status = push_silence(l, llround(seconds * l->info->sample_rate));
     l->in_gap = false;
-    l->gap_samples = 0;
     MT_TRY(status);
-    motet_live_event event = {.kind = MOTET_LIVE_GAP, .start = start, .end = start + seconds, .reason = reason};
-    return tell(l, &event);
+    return goes_on ? MOTET_OK : tell_gap(l);
+}
+
+motet_status motet_live_push(motet_live *l, const float *samples, size_t count, const motet_live_origin *origin)
+{
+    MT_TRY(end_gap(l));
+    watch_level(l, samples, count);
+    l->origin.captured = origin ? origin->captured : -1;
+    if (origin) l->origin.resample_ms += origin->resample_ms;
+    l->samples += (int64_t)count;
+    return motet_diarizer_push(l->diarizer, samples, count);
 }
 
 motet_status motet_live_tell(motet_live *l, double drift_ppm)
@@ -361,16 +386,19 @@ static void reset(motet_live *l)
     l->samples = l->heard = l->dropped = 0;
     l->origin = (motet_live_origin){.captured = -1};
     l->level = l->lost = 0;
+    l->gap.reason = NULL;
     l->behind = false;
 }
 
 static motet_status conclude(motet_live *l, motet_diarization **out)
 {
     l->behind = false;
+    MT_TRY(end_gap(l));
     MT_TRY(mt_diarizer_complete(l->diarizer));
     MT_TRY(decide(l, l->heard));
     MT_TRY(mt_live_turns_end(&l->turns, -1));
     MT_TRY(motet_diarizer_finish(l->diarizer, out));
+    motet_latency_conclude(l->latency, (*out)->final_ms);
     return tell_final(l, *out);
 }
 

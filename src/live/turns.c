@@ -73,17 +73,21 @@ static motet_status tail_make(const mt_record *record, size_t from, tail *t)
 
 /* --- turns ----------------------------------------------------------------------------------------------------- */
 
-static motet_status tell(const mt_live_turns *t, mt_live_turn *turn, int state)
+static motet_status tell(const mt_live_turns *t, mt_live_turn *turn)
 {
-    turn->state = state;
-    return t->tell(t->user, turn);
+    turn->changed = false;
+    MT_TRY(t->tell(t->user, turn));
+    turn->state = MT_TURN_GOES_ON;
+    return MOTET_OK;
 }
 
 static motet_status end_turn(mt_live_turns *t, size_t i)
 {
     mt_live_turn turn = t->open[i];
     memmove(t->open + i, t->open + i + 1, (--t->count - i) * sizeof *t->open);
-    return tell(t, &turn, MT_TURN_ENDS);
+    if (turn.state == MT_TURN_STARTS) MT_TRY(tell(t, &turn)); /* it began and ended within one window's frames */
+    turn.state = MT_TURN_ENDS;
+    return t->tell(t->user, &turn);
 }
 
 motet_status mt_live_turns_end(mt_live_turns *t, int speaker)
@@ -124,16 +128,16 @@ static motet_status take_run(mt_live_turns *t, const mt_run *run, int speaker, i
         turn = NULL;
     }
     if (!turn && too_short) return MOTET_OK;
-    bool begins = !turn;
-    if (begins) {
+    if (!turn) {
         MT_TRY(begin_turn(t, speaker, start));
         turn = &t->open[t->count - 1];
     }
+    turn->changed = true;
     turn->end = end;
     turn->frames += end - start;
     turn->votes += run->votes / (double)(run->end - run->start) * (double)(end - start);
     if (end > t->last_end) t->last_end = end;
-    return tell(t, turn, begins ? MT_TURN_STARTS : MT_TURN_GOES_ON);
+    return MOTET_OK;
 }
 
 static int by_start(const void *a, const void *b)
@@ -157,13 +161,16 @@ static motet_status take_runs(mt_live_turns *t, const mt_runs *runs, const int *
     return MOTET_OK;
 }
 
-static motet_status end_quiet(mt_live_turns *t, const mt_turn_rules *rules)
+/* What has been silent for too long ends; the others are told where they are. */
+static motet_status tell_all(mt_live_turns *t, const mt_turn_rules *rules)
 {
     for (size_t i = 0; i < t->count;)
         if (!is_pause(t->decided - t->open[i].end, rules))
             MT_TRY(end_turn(t, i));
         else
             i++;
+    for (size_t i = 0; i < t->count; i++)
+        if (t->open[i].changed) MT_TRY(tell(t, &t->open[i]));
     return MOTET_OK;
 }
 
@@ -185,5 +192,5 @@ motet_status mt_live_turns_decide(mt_live_turns *t, const mt_record *record, siz
         MT_TRY(status);
     }
     t->decided = until;
-    return end_quiet(t, rules);
+    return tell_all(t, rules);
 }

@@ -17,6 +17,7 @@ typedef struct mt_live_turn {
     double votes;       /* summed over its frames */
     int64_t frames;     /* of them, pauses left out */
     enum { MT_TURN_STARTS, MT_TURN_GOES_ON, MT_TURN_ENDS } state;
+    bool changed; /* and has not been told */
 } mt_live_turn;
 
 typedef motet_status (*mt_turn_teller)(void *user, const mt_live_turn *turn);

@@ -1,0 +1,7 @@
+motet_test(test_ring ${CMAKE_CURRENT_LIST_DIR}/test_ring.c mt_audio mt_core)
+set_property(TEST test_ring APPEND PROPERTY LABELS threads)
+motet_test(test_clock ${CMAKE_CURRENT_LIST_DIR}/test_clock.c mt_audio mt_core)
+motet_test(test_live ${CMAKE_CURRENT_LIST_DIR}/test_live.c motet_static PkgConfig::JANSSON)
+set_property(TEST test_live APPEND PROPERTY LABELS threads)
+motet_test(test_recorder ${CMAKE_CURRENT_LIST_DIR}/test_recorder.c mt_audio mt_core)
+set_property(TEST test_recorder APPEND PROPERTY LABELS threads)
