@@ -2,23 +2,14 @@
 #include "audio/clock.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
-static const double MOST_AWAY = 0.020;  /* seconds that the count may be wrong */
-static const double MOMENT_STEP = 0.08; /* seconds from one moment that is looked at to the next */
-static const double DRIFT_AFTER = 30;   /* seconds before which drift cannot be told from scatter */
+static const double MOST_AWAY = 0.020; /* seconds that the count may be wrong */
+static const double STRETCH = 5;       /* seconds of which the earliest arrival is taken */
+static const double DRIFT_AFTER = 30;  /* seconds before which drift cannot be told from scatter */
 
 void mt_clock_init(mt_clock *c, int rate)
 {
     *c = (mt_clock){.rate = rate, .adrift = true};
-}
-
-static void begin(mt_clock *c, double when)
-{
-    if (c->begun) return;
-    c->begun = true;
-    c->zero = when;
 }
 
 void mt_clock_unmoor(mt_clock *c)
@@ -26,55 +17,85 @@ void mt_clock_unmoor(mt_clock *c)
     c->adrift = true;
 }
 
+double mt_clock_when(const mt_clock *c, int64_t n)
+{
+    return c->zero + (double)n / c->rate;
+}
+
+static void begin(mt_clock *c, double when)
+{
+    if (c->begun) return;
+    c->begun = c->fresh = true;
+    c->zero = when;
+}
+
 static int64_t sample_at(const mt_clock *c, double when)
 {
     return llround((when - c->zero) * c->rate);
 }
 
-static void anchor(mt_clock *c, double captured)
+static void begin_stretch(mt_clock *c, double arrived)
 {
-    begin(c, captured);
-    int64_t start = sample_at(c, captured);
+    c->stretch_at = arrived;
+    c->least = INFINITY;
+}
+
+static void anchor(mt_clock *c, double first)
+{
+    begin(c, first);
+    int64_t start = sample_at(c, first);
     if (start > c->next) c->next = start;
+    if (c->next > 0) c->fresh = false;
     c->adrift = false;
-    c->anchored = captured;
+    c->anchored = first;
     c->counted = 0;
-    c->moment_count = 0;
-    c->moment_at = captured;
+    c->first_counted = -1;
+    begin_stretch(c, first);
 }
 
-static int by_value(const void *a, const void *b)
+/* From the earliest arrival of the first stretch to that of this one. */
+static void measure_drift(mt_clock *c)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    if (c->first_counted < 0) {
+        c->first_counted = c->least_counted;
+        c->first_at = c->least_at;
+    } else if (c->least_at - c->first_at > DRIFT_AFTER) {
+        double counted = (double)(c->least_counted - c->first_counted) / c->rate;
+        c->drift_ppm = (counted / (c->least_at - c->first_at) - 1) * 1e6;
+    }
 }
 
-/* How far the count is from the clock; positive: the count is behind. */
-static double median(const mt_clock *c)
+/* By how much the count is wrong, as far as this arrival tells: samples to go on (positive) or back. */
+static int64_t correction(mt_clock *c, double arrived)
 {
-    double sorted[MT_CLOCK_MOMENTS];
-    memcpy(sorted, c->moments, sizeof sorted);
-    qsort(sorted, MT_CLOCK_MOMENTS, sizeof *sorted, by_value);
-    return (sorted[MT_CLOCK_MOMENTS / 2 - 1] + sorted[MT_CLOCK_MOMENTS / 2]) / 2;
+    double late = arrived - mt_clock_when(c, c->next);
+    if (late < c->least) {
+        c->least = late;
+        c->least_at = arrived;
+        c->least_counted = c->counted;
+    }
+    if (late < -MOST_AWAY) {
+        begin_stretch(c, arrived);
+        return llround(late * c->rate);
+    }
+    if (arrived - c->stretch_at < STRETCH) return 0;
+    double least = c->least;
+    measure_drift(c);
+    begin_stretch(c, arrived);
+    c->fresh = false;
+    return least > MOST_AWAY ? llround(least * c->rate) : 0;
 }
 
-/* Looks at one more moment; when there are enough, the samples by which the count is to be corrected, or 0. */
-static int64_t look(mt_clock *c, double captured)
+int64_t mt_clock_take(mt_clock *c, int count, double arrived)
 {
-    if (captured - c->moment_at < MOMENT_STEP) return 0;
-    c->moment_at = captured;
-    c->moments[c->moment_count++] = captured - c->zero - (double)c->next / c->rate;
-    if (c->moment_count < MT_CLOCK_MOMENTS) return 0;
-    c->moment_count = 0;
-    double elapsed = captured - c->anchored, away = median(c);
-    if (elapsed > DRIFT_AFTER) c->drift_ppm = ((double)c->counted / c->rate / elapsed - 1) * 1e6;
-    return fabs(away) > MOST_AWAY ? llround(away * c->rate) : 0;
-}
-
-int64_t mt_clock_take(mt_clock *c, int count, double captured)
-{
-    if (c->adrift) anchor(c, captured);
-    int64_t start = c->next + look(c, captured), end = start + count;
+    double first = arrived - (double)count / c->rate;
+    if (c->adrift) anchor(c, first);
+    int64_t away = correction(c, first);
+    if (away < 0 && c->fresh) { /* the very first blocks were late: the time line began earlier */
+        c->zero += (double)away / c->rate;
+        away = 0;
+    }
+    int64_t start = c->next + away, end = start + count;
     c->counted += count;
     if (end > c->next) c->next = end;
     return start;
@@ -87,5 +108,6 @@ bool mt_clock_pass(mt_clock *c, double now, int64_t *start)
     c->adrift = true;
     if (*start <= c->next) return false;
     c->next = *start;
+    c->fresh = false;
     return true;
 }

@@ -63,12 +63,13 @@ static void on_source(pa_context *context, const pa_source_info *info, int end, 
         return;
     }
     motet_device *device = &d->items[d->count++];
-    *device = (motet_device){.name = mt_copy_string(info->name),
-                             .description = mt_copy_string(info->description),
-                             .monitor = info->monitor_of_sink != PA_INVALID_INDEX,
-                             .chosen = !strcmp(info->name, v->default_source) || !strcmp(info->name, v->default_monitor),
-                             .rate = (int)info->sample_spec.rate,
-                             .channels = info->sample_spec.channels};
+    *device =
+        (motet_device){.name = mt_copy_string(info->name),
+                       .description = mt_copy_string(info->description),
+                       .monitor = info->monitor_of_sink != PA_INVALID_INDEX,
+                       .chosen = !strcmp(info->name, v->default_source) || !strcmp(info->name, v->default_monitor),
+                       .rate = (int)info->sample_spec.rate,
+                       .channels = info->sample_spec.channels};
     v->no_memory = !device->name || !device->description;
 }
 

@@ -83,12 +83,10 @@ static motet_status start(player *p)
     return mt_fail(MOTET_ERROR_IO, "cannot start a thread: error %d", error);
 }
 
-motet_status motet_capture_play(const char *path, const motet_audio_options *options, double speed,
-                                motet_capture **out)
+motet_status motet_capture_play(const char *path, const motet_audio_options *options, double speed, motet_capture **out)
 {
     *out = NULL;
-    if (!(speed >= 0.1 && speed <= 1000))
-        return mt_fail(MOTET_ERROR_ARGUMENT, "speed %g: expected 0.1 to 1000", speed);
+    if (!(speed >= 0.1 && speed <= 1000)) return mt_fail(MOTET_ERROR_ARGUMENT, "speed %g: expected 0.1 to 1000", speed);
     player *p = mt_alloc_zero(1, sizeof *p);
     if (!p) return mt_fail_memory(sizeof *p);
     p->speed = speed;

@@ -5,7 +5,8 @@
  *        +----- a while later, longer each time <---- anything fails
  *
  * After the first success nothing is final: the server may restart, the device vanish and come back, the default move.
- * A tick four times a second sees when nothing has come for a second, whatever the reason, and moves the time line on. */
+ * A tick four times a second sees when nothing has come for a second, whatever the reason, and moves the time line on.
+ */
 #include "audio/capture.h"
 
 #include <pulse/pulseaudio.h>
@@ -15,11 +16,11 @@
 #include "core/memory.h"
 
 enum {
-    SLOTS = 4096,      /* blocks: about 40 s of sound */
+    SLOTS = 4096, /* blocks: about 40 s of sound */
     BLOCKS_A_SECOND = 100,
     TICK_US = 250000,
-    SILENT_TICKS = 4,  /* after which nothing is said to come */
-    FIRST_TICKS = 16,  /* before there was anything: a null sink takes two seconds */
+    SILENT_TICKS = 4, /* after which nothing is said to come */
+    FIRST_TICKS = 16, /* before there was anything: a null sink takes two seconds */
     FIRST_WAIT_MS = 100,
     LONGEST_WAIT_MS = 2000,
 };
@@ -30,13 +31,13 @@ typedef struct pulse {
     pa_context *context;
     pa_stream *stream;
     pa_time_event *tick, *retry;
-    char *source;      /* as asked for */
-    char *heard;       /* the server's name of the source that is being heard */
-    bool opened;       /* has been heard once: failures are not final any more */
-    bool failed;       /* before that */
-    int wait_ms;       /* before the next attempt */
-    const char *why;   /* what has happened since the last block */
-    bool data;         /* came since the last tick */
+    char *source;    /* as asked for */
+    char *heard;     /* the server's name of the source that is being heard */
+    bool opened;     /* has been heard once: failures are not final any more */
+    bool failed;     /* before that */
+    int wait_ms;     /* before the next attempt */
+    const char *why; /* what has happened since the last block */
+    bool data;       /* came since the last tick */
     int silent_ticks;
     double ticked;
     mt_clock clock;
@@ -131,21 +132,17 @@ static void write_block(pulse *p, int64_t start, const float *samples, int count
     mt_ring_write(p->capture.ring, b);
 }
 
-/* When the sample that is read next was captured: all that can be read now has been by now. What the server says of its
+/* All that can be read now has arrived by now, and what lies further ahead in it earlier. What the server says of its
  * own latency is not used: for a second after a stream has begun it is wrong by half of one. */
-static double captured_now(const pulse *p)
-{
-    return mt_monotonic() - (double)(pa_stream_readable_size(p->stream) / sizeof(float)) / p->capture.rate;
-}
-
 static void take_fragment(pulse *p, const float *samples, size_t count)
 {
-    double captured = captured_now(p);
+    size_t behind = pa_stream_readable_size(p->stream) / sizeof(float);
+    double arrived = mt_monotonic() - (double)behind / p->capture.rate;
     while (count) {
         int now = count < MOTET_BLOCK_SAMPLES ? (int)count : MOTET_BLOCK_SAMPLES;
-        int64_t start = mt_clock_take(&p->clock, now, captured);
-        captured += (double)now / p->capture.rate;
-        write_block(p, start, samples, now, captured);
+        arrived += (double)now / p->capture.rate;
+        int64_t start = mt_clock_take(&p->clock, now, arrived);
+        write_block(p, start, samples, now, mt_clock_when(&p->clock, start + now));
         samples += now;
         count -= (size_t)now;
     }

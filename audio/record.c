@@ -1,5 +1,5 @@
-/* Samples wait, channel by channel, under a lock that is held for a copy and no longer; the thread takes what all channels
- * have, and writes it without the lock. */
+/* Samples wait, channel by channel, under a lock that is held for a copy and no longer; the thread takes what all
+ * channels have, and writes it without the lock. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
-/* A block is copied word by word with atomics, since reader and writer may meet in one slot; the slot's number makes such
- * a copy void. Words are stored with release and loaded with acquire, so that whoever has read a word of a newer block
- * also sees that the number has moved on. Numbers: block n is in slot n % slots; 2n + 1 while it is being written,
- * 2n + 2 when it is there. */
+/* A block is copied word by word with atomics, since reader and writer may meet in one slot; the slot's number makes
+ * such a copy void. Words are stored with release and loaded with acquire, so that whoever has read a word of a newer
+ * block also sees that the number has moved on. Numbers: block n is in slot n % slots; 2n + 1 while it is being
+ * written, 2n + 2 when it is there. */
 #include "audio/ring.h"
 
 #include <errno.h>

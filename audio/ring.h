@@ -1,8 +1,8 @@
 /* A ring of blocks between one thread that writes and one that reads, without locks.
  *
  * Every slot has a number of its own that says which block is in it and whether it is being written, so that the writer
- * never waits: when the ring is full it writes over the oldest block, and a reader who was just copying that one sees it
- * by the number and takes the next (Boehm 2012, "Can seqlocks get along with programming language memory models?").
+ * never waits: when the ring is full it writes over the oldest block, and a reader who was just copying that one sees
+ * it by the number and takes the next (Boehm 2012, "Can seqlocks get along with programming language memory models?").
  * An eventfd tells the reader that there is something. */
 #ifndef MT_AUDIO_RING_H
 #define MT_AUDIO_RING_H
@@ -22,7 +22,7 @@ bool mt_ring_full(const mt_ring *ring); /* the next write would overwrite */
 /* The reader's. False when there is nothing. */
 bool mt_ring_read(mt_ring *ring, motet_block *block);
 int mt_ring_descriptor(const mt_ring *ring);
-size_t mt_ring_waiting(const mt_ring *ring);     /* blocks */
+size_t mt_ring_waiting(const mt_ring *ring);      /* blocks */
 int64_t mt_ring_overwritten(const mt_ring *ring); /* of those that the reader should have had */
 
 #endif

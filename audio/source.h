@@ -14,8 +14,9 @@
 
 typedef struct mt_source mt_source;
 
-/* Opens `path`, "-" for standard input. When a signal comes while a read waits, interrupted(user) is asked whether to give up
- * (read fails with EINTR); NULL: never. Errors: IO (with the name and the system's reason), CANCELLED, MEMORY. */
+/* Opens `path`, "-" for standard input. When a signal comes while a read waits, interrupted(user) is asked whether to
+ * give up (read fails with EINTR); NULL: never. Errors: IO (with the name and the system's reason), CANCELLED, MEMORY.
+ */
 motet_status mt_source_open(const char *path, int (*interrupted)(void *user), void *user, mt_source **out);
 
 /* The status for a read that failed with `error`: CANCELLED for EINTR, else IO. */

@@ -23,7 +23,7 @@ typedef struct motet_audio_options {
     int channel;  /* MOTET_CHANNEL_MIX: the mean of all channels (default); 0, 1, ...: that one alone */
     int raw_rate; /* > 0: the input is headerless signed 16-bit little-endian PCM at this rate; 0 (default): a format
                      with a header */
-    int raw_channels; /* channels of such raw input (default 1) */
+    int raw_channels;               /* channels of such raw input (default 1) */
     int (*interrupted)(void *user); /* asked when a signal comes while a read waits: other than 0 ends the reading with
                                        CANCELLED; NULL (default): it goes on waiting */
     void *user;                     /* handed to it */
@@ -79,9 +79,10 @@ MOTET_API MOTET_CHECKED motet_status motet_resampler_finish(motet_resampler *res
 
 typedef struct motet_recorder motet_recorder;
 
-/* Records to a FLAC file, 16 bits, 1 to 8 channels. A thread of its own writes, so that a slow disk stops nobody; what it
- * has written is in the file block by block (a quarter of a second at 16 kHz) and flushed to the disk every few seconds:
- * a file that was never closed can be read up to there. Errors: IO (naming the path and why), ARGUMENT, MEMORY. */
+/* Records to a FLAC file, 16 bits, 1 to 8 channels. A thread of its own writes, so that a slow disk stops nobody; what
+ * it has written is in the file block by block (a quarter of a second at 16 kHz) and flushed to the disk every few
+ * seconds: a file that was never closed can be read up to there. Errors: IO (naming the path and why), ARGUMENT,
+ * MEMORY. */
 MOTET_API MOTET_CHECKED motet_status motet_recorder_create(const char *path, int rate, int channels,
                                                            motet_recorder **out);
 

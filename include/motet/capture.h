@@ -1,5 +1,5 @@
-/* Sound as it happens: sources of the sound server (PulseAudio, or PipeWire, which speaks its protocol), or a file played
- * at the speed of sound in their place.
+/* Sound as it happens: sources of the sound server (PulseAudio, or PipeWire, which speaks its protocol), or a file
+ * played at the speed of sound in their place.
  *
  * A thread of its own captures, in blocks of about ten milliseconds, into a ring that needs no locks; whoever works on
  * the blocks takes them out. When he is too slow for too long, the oldest are written over: block numbers tell.
@@ -47,11 +47,11 @@ MOTET_API void motet_devices_destroy(motet_devices *devices); /* NULL is allowed
 enum { MOTET_BLOCK_SAMPLES = 1024 };
 
 typedef struct motet_block {
-    int64_t start;    /* where it stands on the time line, in samples */
-    int count;        /* samples in it; 0: only to say that there is nothing before `start` */
-    bool end;         /* nothing comes any more: the file is over, or broken */
-    double captured;  /* CLOCK_MONOTONIC seconds at which its last sample was captured */
-    const char *why;  /* what happened before it, NULL: nothing. Static storage */
+    int64_t start;   /* where it stands on the time line, in samples */
+    int count;       /* samples in it; 0: only to say that there is nothing before `start` */
+    bool end;        /* nothing comes any more: the file is over, or broken */
+    double captured; /* CLOCK_MONOTONIC seconds at which its last sample was captured */
+    const char *why; /* what happened before it, NULL: nothing. Static storage */
     float samples[MOTET_BLOCK_SAMPLES];
 } motet_block;
 
@@ -78,11 +78,11 @@ MOTET_API int motet_capture_descriptor(const motet_capture *capture);
 MOTET_API bool motet_capture_read(motet_capture *capture, motet_block *block);
 
 typedef struct motet_capture_state {
-    bool connected;       /* a source is being heard */
-    double backlog;       /* seconds of sound that wait in the ring; 0 for a file, which waits itself */
-    double drift_ppm;     /* how much faster than the machine's clock the device's runs; 0 for a file */
-    int64_t overwritten;  /* blocks that were lost because nobody took them */
-    const char *trouble;  /* what keeps it from being connected, "" when it is. Static storage */
+    bool connected;      /* a source is being heard */
+    double backlog;      /* seconds of sound that wait in the ring; 0 for a file, which waits itself */
+    double drift_ppm;    /* how much faster than the machine's clock the device's runs; 0 for a file */
+    int64_t overwritten; /* blocks that were lost because nobody took them */
+    const char *trouble; /* what keeps it from being connected, "" when it is. Static storage */
 } motet_capture_state;
 
 MOTET_API void motet_capture_look(motet_capture *capture, motet_capture_state *state);

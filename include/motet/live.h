@@ -55,8 +55,8 @@ typedef enum motet_live_kind {
 } motet_live_kind;
 
 typedef struct motet_live_stats {
-    double level;                     /* loudest sample since the last one, dB of full scale (-100: silence) */
-    double late_p50, late_p95;        /* ms from capture to event, beyond the chosen latency */
+    double level;              /* loudest sample since the last one, dB of full scale (-100: silence) */
+    double late_p50, late_p95; /* ms from capture to event, beyond the chosen latency */
     double late_p99, late_max;
     int64_t windows, misses, dropped; /* encoded; later than their hop; left out */
     double lost;                      /* seconds of gaps */
@@ -66,10 +66,10 @@ typedef struct motet_live_stats {
 
 typedef struct motet_live_event {
     motet_live_kind kind;
-    double time;        /* seconds of the stream that had been heard */
-    double late_ms;     /* from the capture of the last of it, and of what had to be heard beyond, to this event: what comes
-                           on top of the chosen latency; negative: not known */
-    int64_t turn;       /* numbered from 0 */
+    double time;    /* seconds of the stream that had been heard */
+    double late_ms; /* from the capture of the last of it, and of what had to be heard beyond, to this event: what comes
+                       on top of the chosen latency; negative: not known */
+    int64_t turn;   /* numbered from 0 */
     int speaker, into;  /* numbered from 0 in the order they are shown: "SPEAKER_00" */
     double start, end;  /* seconds of the stream */
     double confidence;  /* 0 to 1, as in motet_turn */
@@ -83,8 +83,9 @@ typedef int (*motet_live_listener)(void *user, const motet_live_event *event);
 /* "turn_start", ... Static storage. */
 MOTET_API const char *motet_live_kind_name(motet_live_kind kind);
 
-/* The event as one line of JSON with its newline, as live.schema.json beside this file describes it. channel: the name of the
- * source, NULL when there is only one. wall: seconds since 1970. To be freed with motet_string_free. Errors: MEMORY. */
+/* The event as one line of JSON with its newline, as live.schema.json beside this file describes it. channel: the name
+ * of the source, NULL when there is only one. wall: seconds since 1970. To be freed with motet_string_free. Errors:
+ * MEMORY. */
 MOTET_API MOTET_CHECKED motet_status motet_live_event_write(const motet_live_event *event, const char *channel,
                                                             double wall, char **text, size_t *length);
 
@@ -100,8 +101,8 @@ MOTET_API const motet_diarizer_info *motet_live_describe(const motet_live *live)
 
 /* Where samples come from in time. */
 typedef struct motet_live_origin {
-    double captured;    /* CLOCK_MONOTONIC seconds at which the last sound that they needed was captured, what a resampler
-                           hears ahead included; negative: not known */
+    double captured; /* CLOCK_MONOTONIC seconds at which the last sound that they needed was captured, what a resampler
+                        hears ahead included; negative: not known */
     double resample_ms; /* time spent on resampling them */
 } motet_live_origin;
 
@@ -110,9 +111,9 @@ typedef struct motet_live_origin {
 MOTET_API MOTET_CHECKED motet_status motet_live_push(motet_live *live, const float *samples, size_t count,
                                                      const motet_live_origin *origin);
 
-/* Nothing was heard for `seconds`: the stream goes on with silence, so that time stays right, and an event tells why. When
- * more of it follows at once, an event with the same start tells the whole when it is over. reason: a few words in lower
- * case, static storage. Errors: as for motet_live_push. */
+/* Nothing was heard for `seconds`: the stream goes on with silence, so that time stays right, and an event tells why.
+ * When more of it follows at once, an event with the same start tells the whole when it is over. reason: a few words in
+ * lower case, static storage. Errors: as for motet_live_push. */
 MOTET_API MOTET_CHECKED motet_status motet_live_gap(motet_live *live, double seconds, const char *reason);
 
 /* Whether work is behind: as long as it is, windows are left out and counted, the oldest first. */

@@ -66,8 +66,7 @@ static motet_status deliver(channel *c, const float *samples, size_t count, cons
 static motet_status deliver_gap(channel *c, int64_t count, const char *why)
 {
     static const float silence[4096];
-    for (int64_t left = count; left > 0; left -= 4096)
-        c->tap(c->user, c, silence, left < 4096 ? (size_t)left : 4096);
+    for (int64_t left = count; left > 0; left -= 4096) c->tap(c->user, c, silence, left < 4096 ? (size_t)left : 4096);
     return motet_live_gap(c->live, (double)count / rate_of(c), why);
 }
 

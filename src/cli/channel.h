@@ -25,7 +25,7 @@ typedef void (*channel_tap)(void *user, channel *channel, const float *samples, 
 
 struct channel {
     const char *name; /* NULL: the only one */
-    double *zero; /* the session's: monotonic seconds of its first sound, negative before it */
+    double *zero;     /* the session's: monotonic seconds of its first sound, negative before it */
     motet_live *live;
     feed feeds[MAX_FEEDS];
     int feed_count;

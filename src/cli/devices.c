@@ -11,8 +11,10 @@ static const char command[] = "devices";
 static void help(void)
 {
     puts("usage: motet devices\n\n"
-         "Lists the sources of the sound server (PulseAudio, or PipeWire), one a line: a star for the default source and\n"
-         "for the monitor of the default sink, the name that `motet live --source` takes, rate and channels, and what it\n"
+         "Lists the sources of the sound server (PulseAudio, or PipeWire), one a line: a star for the default source "
+         "and\n"
+         "for the monitor of the default sink, the name that `motet live --source` takes, rate and channels, and what "
+         "it\n"
          "is. A monitor hears what a sink plays: the other side of a call, a film.\n\n"
          "  -h, --help");
 }

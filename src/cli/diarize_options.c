@@ -44,7 +44,8 @@ static void help(void)
         "      --raw-channels N     channels of such input (default 1)\n"
         "      --partial            take what can be read of a damaged or truncated file (exit status 3)\n\n"
         "At the speed of sound\n"
-        "      --realtime           take it as `motet live` takes a microphone (see there): turns while it plays, with\n"
+        "      --realtime           take it as `motet live` takes a microphone (see there): turns while it plays, "
+        "with\n"
         "                           --format jsonl every event\n"
         "      --speed X            play X times as fast (default 1)\n"
         "      --latency S          seconds from a sound to its turn (default 1)\n"
@@ -157,7 +158,8 @@ static bool settle_output_file(settings *s, int wanted)
     if ((exists && S_ISDIR(at.st_mode)) || (!exists && format < 0 && !events)) return true;
     s->output_is_file = true;
     s->events |= events && !wanted;
-    if (s->file_count > 1 || wanted > 1 || (s->events && wanted) || (wanted == 1 && format >= 0 && !s->wanted[format])) {
+    if (s->file_count > 1 || wanted > 1 || (s->events && wanted) ||
+        (wanted == 1 && format >= 0 && !s->wanted[format])) {
         cli_misuse(s->command, "--output %s is one file: give a folder for several recordings or other formats",
                    s->output);
         return false;
@@ -199,7 +201,8 @@ bool settings_find_model(settings *s)
     if (s->diarize.model) return true;
     s->diarize.model = s->model;
     if (cli_find_model("motet-cnn.onnx", s->model, sizeof s->model)) return true;
-    cli_say(s->command, "the default model motet-cnn.onnx is not installed in %s: give one with --model", MOTET_MODEL_DIR);
+    cli_say(s->command, "the default model motet-cnn.onnx is not installed in %s: give one with --model",
+            MOTET_MODEL_DIR);
     return false;
 }
 
@@ -328,13 +331,15 @@ static bool settle_realtime(settings *s, bool hop_given)
     if (!hop_given) s->diarize.hop = 0.5;
     if (!s->speed) s->speed = 1;
     if (s->file_count == 1 && !s->partial) return true;
-    cli_misuse(s->command, s->partial ? "--partial and --realtime exclude each other" : "--realtime takes one recording");
+    cli_misuse(s->command,
+               s->partial ? "--partial and --realtime exclude each other" : "--realtime takes one recording");
     return false;
 }
 
 static bool fits_together(settings *s, bool hop_given)
 {
-    return settle_realtime(s, hop_given) && settings_settle_output(s) && settle_latency_report(s) && names_differ(s) && report_has_its_own_file(s);
+    return settle_realtime(s, hop_given) && settings_settle_output(s) && settle_latency_report(s) && names_differ(s) &&
+           report_has_its_own_file(s);
 }
 
 void settings_init(settings *s, const char *command)

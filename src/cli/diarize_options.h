@@ -41,10 +41,10 @@ typedef struct settings {
     motet_diarize_options diarize;
     motet_audio_options audio;
     bool wanted[FORMATS];
-    bool events;  /* lines of JSON while it runs */
+    bool events; /* lines of JSON while it runs */
     bool realtime;
     double speed, latency, refine; /* 0, 0 and negative: not given */
-    const char *output; /* NULL: standard output */
+    const char *output;            /* NULL: standard output */
     bool output_is_file;
     const char *latency_report;
     bool partial, quiet;
@@ -56,8 +56,8 @@ typedef struct settings {
 /* Reads the command line. False when there is nothing to do: *code is then the exit status (help, misuse). */
 bool settings_read(settings *s, int argc, char **argv, int *code);
 
-/* The defaults; and one option, by its letter or its number above. False when its text is not what it should be, which has
- * been said. */
+/* The defaults; and one option, by its letter or its number above. False when its text is not what it should be, which
+ * has been said. */
 void settings_init(settings *s, const char *command);
 bool settings_set(settings *s, int option, const char *text);
 

@@ -9,9 +9,9 @@
 
 typedef struct event_sink {
     const char *command;
-    FILE *json;      /* NULL: nobody wants them */
-    bool lines;      /* for people, on stderr */
-    double began;    /* monotonic seconds */
+    FILE *json;   /* NULL: nobody wants them */
+    bool lines;   /* for people, on stderr */
+    double began; /* monotonic seconds */
 } event_sink;
 
 /* file_id: the name of the session in outputs. False when the file cannot be made, which has been said. */

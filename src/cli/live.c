@@ -25,35 +25,41 @@ static void help(void)
 {
     motet_live_options o;
     motet_live_options_init(&o);
-    printf(
-        "usage: motet live [OPTION...]\n\n"
-        "Tells who is speaking while they speak, from a microphone or from what the machine plays. ^C, or SIGTERM, ends it\n"
-        "with the final turns, which the same global pass makes as for a file; a second ^C ends it at once. SIGUSR1 prints\n"
-        "the latency table.\n\n"
-        "Sound\n"
-        "  -s, --source [CH=]NAME   a source as `motet devices` lists it, default, or monitor for what is being played\n"
-        "                           (default: default). May be given several times: sources without a channel's name are\n"
-        "                           mixed; CH=NAME keeps a source apart as channel CH, with speakers of its own\n"
-        "      --record FILE.flac   keep what was heard, a channel each; readable up to the last seconds whatever happens\n"
-        "      --for TIME           end after TIME: 90s, 30m, 1h30m\n"
-        "      --until-silence TIME end when nobody has spoken for TIME\n\n"
-        "Turns\n"
-        "      --latency S          seconds from a sound to its turn, %g to 60: later is surer (default %g)\n"
-        "      --refine S           seconds between global passes in the background, 0 for none (default %g)\n"
-        "  -n, --speakers N, --min-speakers N, --max-speakers N, --threshold D, --exclusive, --min-turn S, --min-gap S\n"
-        "                           as for `motet diarize`; the numbers of speakers bound the final turns\n\n"
-        "Output\n"
-        "  -f, --format FORMAT      rttm or json: the final turns; jsonl: every event as a line of JSON while it happens\n"
-        "                           (default rttm). May be given several times\n"
-        "  -o, --output PATH        a folder for live-TIME.FORMAT, or a file (default: standard output)\n"
-        "      --latency-report F   the time of every window, as F.json or F.csv\n"
-        "      --plain              lines instead of a picture on a terminal\n"
-        "  -q, --quiet              neither\n\n"
-        "Work\n"
-        "  -m, --model FILE, -t, --threads N\n"
-        "      --hop S              seconds from one 3-second window to the next (default %g)\n"
-        "  -h, --help\n",
-        o.diarize.hop, o.latency, o.refine, o.diarize.hop);
+    printf("usage: motet live [OPTION...]\n\n"
+           "Tells who is speaking while they speak, from a microphone or from what the machine plays. ^C, or SIGTERM, "
+           "ends it\n"
+           "with the final turns, which the same global pass makes as for a file; a second ^C ends it at once. SIGUSR1 "
+           "prints\n"
+           "the latency table.\n\n"
+           "Sound\n"
+           "  -s, --source [CH=]NAME   a source as `motet devices` lists it, default, or monitor for what is being "
+           "played\n"
+           "                           (default: default). May be given several times: sources without a channel's "
+           "name are\n"
+           "                           mixed; CH=NAME keeps a source apart as channel CH, with speakers of its own\n"
+           "      --record FILE.flac   keep what was heard, a channel each; readable up to the last seconds whatever "
+           "happens\n"
+           "      --for TIME           end after TIME: 90s, 30m, 1h30m\n"
+           "      --until-silence TIME end when nobody has spoken for TIME\n\n"
+           "Turns\n"
+           "      --latency S          seconds from a sound to its turn, %g to 60: later is surer (default %g)\n"
+           "      --refine S           seconds between global passes in the background, 0 for none (default %g)\n"
+           "  -n, --speakers N, --min-speakers N, --max-speakers N, --threshold D, --exclusive, --min-turn S, "
+           "--min-gap S\n"
+           "                           as for `motet diarize`; the numbers of speakers bound the final turns\n\n"
+           "Output\n"
+           "  -f, --format FORMAT      rttm or json: the final turns; jsonl: every event as a line of JSON while it "
+           "happens\n"
+           "                           (default rttm). May be given several times\n"
+           "  -o, --output PATH        a folder for live-TIME.FORMAT, or a file (default: standard output)\n"
+           "      --latency-report F   the time of every window, as F.json or F.csv\n"
+           "      --plain              lines instead of a picture on a terminal\n"
+           "  -q, --quiet              neither\n\n"
+           "Work\n"
+           "  -m, --model FILE, -t, --threads N\n"
+           "      --hop S              seconds from one 3-second window to the next (default %g)\n"
+           "  -h, --help\n",
+           o.diarize.hop, o.latency, o.refine, o.diarize.hop);
 }
 
 enum { OPTION_RECORD = 512, OPTION_FOR, OPTION_SILENCE, OPTION_PLAIN };
@@ -171,13 +177,13 @@ static int run(request *r)
     if (!settings_find_model(s) || !settings_check_places(s)) return EXIT_FAILED;
     if (s->output && !s->output_is_file && !cli_make_folder(command, s->output)) return EXIT_FAILED;
     session_request wanted = {.command = command,
-                               .settings = s,
-                               .file_id = file_id,
-                               .source = r->sources[0],
-                               .record = r->record,
-                               .length = r->length,
-                               .silence = r->silence,
-                               .view = !r->plain && !s->quiet};
+                              .settings = s,
+                              .file_id = file_id,
+                              .source = r->sources[0],
+                              .record = r->record,
+                              .length = r->length,
+                              .silence = r->silence,
+                              .view = !r->plain && !s->quiet};
     motet_live_options_init(&wanted.live);
     wanted.live.diarize = s->diarize;
     if (s->latency > 0) wanted.live.latency = s->latency;

@@ -1,5 +1,6 @@
-/* One thread works on all channels: it sleeps until blocks wait or a tenth of a second has passed, takes them, and looks
- * whether it is time to end. Whatever comes of an event, a line of JSON, a line for people, a picture, is made at once. */
+/* One thread works on all channels: it sleeps until blocks wait or a tenth of a second has passed, takes them, and
+ * looks whether it is time to end. Whatever comes of an event, a line of JSON, a line for people, a picture, is made at
+ * once. */
 #include "session.h"
 
 #include <errno.h>

@@ -162,8 +162,8 @@ static motet_status write_table(const motet_latency *latency, mt_text *text)
     for (int stage = 0; stage < MOTET_STAGES; stage++) {
         motet_latency_summary s;
         MT_TRY(motet_latency_summarize(latency, (motet_stage)stage, &s));
-        mt_text_add(text, "  %-19s %9.3f %9.3f %9.3f %9.3f %9.3f\n", name_of(latency, stage), s.mean,
-                    s.p50, s.p95, s.p99, s.max);
+        mt_text_add(text, "  %-19s %9.3f %9.3f %9.3f %9.3f %9.3f\n", name_of(latency, stage), s.mean, s.p50, s.p95,
+                    s.p99, s.max);
     }
     mt_text_add(text, "  %zu chunks, %zu slower than their hop of %.0f ms\n", latency->count,
                 motet_latency_misses(latency), latency->deadline_ms);

@@ -1,5 +1,5 @@
-/* What a live session needs of the diarizer beside its public face: to look at each window as it goes on record, to leave
- * one out when there is no time for it, and to see something before the first window is full. */
+/* What a live session needs of the diarizer beside its public face: to look at each window as it goes on record, to
+ * leave one out when there is no time for it, and to see something before the first window is full. */
 #ifndef MT_DIARIZE_DIARIZER_H
 #define MT_DIARIZE_DIARIZER_H
 
@@ -12,14 +12,14 @@
 typedef motet_status (*mt_follower)(void *user, const motet_chunk *chunk);
 
 /* From now on `follower` sees every window, and leave_out, asked before each, may have it left out by answering other
- * than 0. Until the first window is full, the follower also sees every hop the window that begins with the recording, as
- * far as it has come and padded (chunk->start is where it would begin if it were full); it goes off the record again
+ * than 0. Until the first window is full, the follower also sees every hop the window that begins with the recording,
+ * as far as it has come and padded (chunk->start is where it would begin if it were full); it goes off the record again
  * before the next one, so that the end result knows nothing of it. Errors: MEMORY. */
 motet_status mt_diarizer_follow(motet_diarizer *diarizer, mt_follower follower, int (*leave_out)(void *user),
                                 void *user);
 
-/* The end of the samples: the windows that are left go on record. motet_diarizer_finish then has only the global pass to
- * do. */
+/* The end of the samples: the windows that are left go on record. motet_diarizer_finish then has only the global pass
+ * to do. */
 motet_status mt_diarizer_complete(motet_diarizer *diarizer);
 
 mt_record *mt_diarizer_record(motet_diarizer *diarizer);

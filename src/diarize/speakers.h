@@ -27,8 +27,8 @@ motet_status mt_speakers_window(mt_record *record, size_t w, mt_points *points, 
 /* Where the points stand so far: labels[i] = 0 .. *clusters - 1 for each of them, by the same cut as at the end. */
 motet_status mt_speakers_cut(const mt_points *points, const mt_speaker_rules *rules, int *labels, int *clusters);
 
-/* Gives the voices of window w to the nearest of `count` speakers, as at the end. vectors: record->dims floats each, unit
- * length. */
+/* Gives the voices of window w to the nearest of `count` speakers, as at the end. vectors: record->dims floats each,
+ * unit length. */
 void mt_speakers_place(mt_record *record, size_t w, const float *vectors, int count, const mt_speaker_rules *rules);
 
 /* Sets `speaker` of every voice (0 .. *count - 1). Uses up the points. */

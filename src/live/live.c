@@ -76,7 +76,8 @@ static double captured_at(const motet_live *l, double seconds)
 static motet_status tell(motet_live *l, motet_live_event *event)
 {
     event->time = (double)l->heard * l->info->frame;
-    double captured = event->kind == MOTET_LIVE_STATS || event->kind == MOTET_LIVE_GAP ? -1 : captured_at(l, event->time);
+    double captured =
+        event->kind == MOTET_LIVE_STATS || event->kind == MOTET_LIVE_GAP ? -1 : captured_at(l, event->time);
     event->late_ms = captured < 0 ? -1 : (now_seconds() - captured) * 1e3;
     if (l->listener && l->listener(l->user, event))
         return mt_fail(MOTET_ERROR_CANCELLED, "cancelled after %.1f s of audio", event->time);
@@ -138,8 +139,8 @@ static motet_status tell_merges(motet_live *l)
 
 /* --- a window -------------------------------------------------------------------------------------------------- */
 
-/* Frames that are decided now: all that would be older than `latency` when the next window comes. That one must wait for
- * what the front end and the resampler need to hear beyond its end, for which a frame is enough. */
+/* Frames that are decided now: all that would be older than `latency` when the next window comes. That one must wait
+ * for what the front end and the resampler need to hear beyond its end, for which a frame is enough. */
 static int64_t decided_until(const motet_live *l)
 {
     double held_back = l->options.latency - l->info->hop - l->info->frame;

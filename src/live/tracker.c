@@ -93,8 +93,7 @@ static motet_status fold_owners(mt_tracker *t, const int *labels, int clusters)
     float *weights = mt_alloc_zero(n * speakers, sizeof *weights);
     if (!weights) return mt_fail_memory(n * speakers * sizeof *weights);
     for (int i = 0; i < t->points.count; i++)
-        if (t->owners[i] >= 0)
-            weights[(size_t)labels[i] * speakers + (size_t)t->owners[i]] += t->points.weights[i];
+        if (t->owners[i] >= 0) weights[(size_t)labels[i] * speakers + (size_t)t->owners[i]] += t->points.weights[i];
     for (size_t c = 0; c < n; c++) {
         t->owners[c] = -1;
         float most = 0;

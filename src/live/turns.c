@@ -119,8 +119,8 @@ static motet_status begin_turn(mt_live_turns *t, int speaker, int64_t start)
 }
 
 /* The frames [start, end) of a run, whose votes are the run's mean, go to the speaker's turn or begin one. */
-static motet_status take_run(mt_live_turns *t, const mt_run *run, int speaker, int64_t start, int64_t end, bool too_short,
-                             const mt_turn_rules *rules)
+static motet_status take_run(mt_live_turns *t, const mt_run *run, int speaker, int64_t start, int64_t end,
+                             bool too_short, const mt_turn_rules *rules)
 {
     mt_live_turn *turn = find_open(t, speaker);
     if (turn && !is_pause(start - turn->end, rules)) {
@@ -174,8 +174,8 @@ static motet_status tell_all(mt_live_turns *t, const mt_turn_rules *rules)
     return MOTET_OK;
 }
 
-motet_status mt_live_turns_decide(mt_live_turns *t, const mt_record *record, size_t from, int64_t until,
-                                  int64_t heard, const mt_turn_rules *rules)
+motet_status mt_live_turns_decide(mt_live_turns *t, const mt_record *record, size_t from, int64_t until, int64_t heard,
+                                  const mt_turn_rules *rules)
 {
     if (until <= t->decided) return MOTET_OK;
     if (from < record->window_count) {

@@ -1,7 +1,7 @@
 /* Turns while they happen: frames are decided up to a moving limit and never again, and what comes of them is told.
  *
- * The votes are those of diarize/turns.h, taken over the windows that still matter. A speaker's turn begins with a frame
- * of his, goes on over pauses shorter than min_gap, and ends when a pause has become longer. */
+ * The votes are those of diarize/turns.h, taken over the windows that still matter. A speaker's turn begins with a
+ * frame of his, goes on over pauses shorter than min_gap, and ends when a pause has become longer. */
 #ifndef MT_LIVE_TURNS_H
 #define MT_LIVE_TURNS_H
 
@@ -37,8 +37,8 @@ void mt_live_turns_free(mt_live_turns *turns);
 /* The first window that covers frames which are not decided. */
 size_t mt_live_turns_first_window(const mt_live_turns *turns, const mt_record *record);
 
-/* Decides the frames before `until`, of those before `heard` that there are. The voices of the windows from `from` on have
- * speakers. */
+/* Decides the frames before `until`, of those before `heard` that there are. The voices of the windows from `from` on
+ * have speakers. */
 motet_status mt_live_turns_decide(mt_live_turns *turns, const mt_record *record, size_t from, int64_t until,
                                   int64_t heard, const mt_turn_rules *rules);
 

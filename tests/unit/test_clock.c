@@ -24,7 +24,7 @@ static double run_device(double ppm, double seconds, double *drift)
     mt_clock_init(&clock, RATE);
     for (unsigned n = 0; (double)n * block < seconds; n++) {
         double truth = (double)n * block;
-        int64_t start = mt_clock_take(&clock, BLOCK, 100 + truth + scatter(n));
+        int64_t start = mt_clock_take(&clock, BLOCK, 100 + truth + block + scatter(n));
         double error = fabs((double)start / RATE - truth);
         if (error > worst) worst = error;
     }
@@ -51,9 +51,34 @@ static void a_burst_moves_nothing(void **state)
     mt_clock clock;
     mt_clock_init(&clock, RATE);
     int64_t n = 0;
-    for (; n < 1000; n++) assert_int_equal(mt_clock_take(&clock, BLOCK, 50 + (double)n * 0.01), n * BLOCK);
-    for (; n < 1300; n++) assert_int_equal(mt_clock_take(&clock, BLOCK, 50 + 13 + (double)n * 1e-6), n * BLOCK);
-    for (; n < 3000; n++) assert_int_equal(mt_clock_take(&clock, BLOCK, 50 + (double)n * 0.01), n * BLOCK);
+    for (; n < 1000; n++) assert_int_equal(mt_clock_take(&clock, BLOCK, 50.01 + (double)n * 0.01), n * BLOCK);
+    for (; n < 1300; n++) assert_int_equal(mt_clock_take(&clock, BLOCK, 50 + 13.01 + (double)n * 1e-6), n * BLOCK);
+    for (; n < 3000; n++) assert_int_equal(mt_clock_take(&clock, BLOCK, 50.01 + (double)n * 0.01), n * BLOCK);
+}
+
+/* The first blocks come half a second late: the time line is right as soon as one comes in time, and nothing is lost.
+ */
+static void a_late_beginning(void **state)
+{
+    (void)state;
+    mt_clock clock;
+    int64_t n = 0;
+    mt_clock_init(&clock, RATE);
+    for (; n < 3; n++) assert_int_equal(mt_clock_take(&clock, BLOCK, 9.51), n * BLOCK);
+    for (; n < 1000; n++) assert_int_equal(mt_clock_take(&clock, BLOCK, 9.01 + (double)n * 0.01), n * BLOCK);
+    assert_true(fabs(mt_clock_when(&clock, n * BLOCK) - (9 + (double)n * 0.01)) < 0.021);
+}
+
+/* Half a second of samples is lost on the way without a word: after a while they are missed. */
+static void lost_samples_are_missed(void **state)
+{
+    (void)state;
+    mt_clock clock;
+    int64_t n = 0, start = 0;
+    mt_clock_init(&clock, RATE);
+    for (; n < 1000; n++) mt_clock_take(&clock, BLOCK, 9.01 + (double)n * 0.01);
+    for (; n < 3000; n++) start = mt_clock_take(&clock, BLOCK, 9.51 + (double)n * 0.01);
+    assert_true(fabs((double)(start - (n - 1) * BLOCK) / RATE - 0.5) < 0.021);
 }
 
 static void a_gap_is_where_nothing_came(void **state)
@@ -62,14 +87,14 @@ static void a_gap_is_where_nothing_came(void **state)
     mt_clock clock;
     int64_t start;
     mt_clock_init(&clock, RATE);
-    assert_int_equal(mt_clock_take(&clock, BLOCK, 7), 0);
-    assert_int_equal(mt_clock_take(&clock, BLOCK, 7.01), BLOCK);
+    assert_int_equal(mt_clock_take(&clock, BLOCK, 7.01), 0);
+    assert_int_equal(mt_clock_take(&clock, BLOCK, 7.02), BLOCK);
     assert_true(mt_clock_pass(&clock, 8, &start));
     assert_int_equal(start, RATE);
     assert_false(mt_clock_pass(&clock, 8, &start));
-    assert_int_equal(mt_clock_take(&clock, BLOCK, 12), 5 * RATE);
+    assert_int_equal(mt_clock_take(&clock, BLOCK, 12.01), 5 * RATE);
     mt_clock_unmoor(&clock);
-    assert_int_equal(mt_clock_take(&clock, BLOCK, 12.5), 5 * RATE + RATE / 2);
+    assert_int_equal(mt_clock_take(&clock, BLOCK, 12.51), 5 * RATE + RATE / 2);
 }
 
 static void it_begins_with_whatever_comes_first(void **state)
@@ -79,7 +104,7 @@ static void it_begins_with_whatever_comes_first(void **state)
     int64_t start;
     mt_clock_init(&clock, RATE);
     assert_false(mt_clock_pass(&clock, 1000, &start));
-    assert_int_equal(mt_clock_take(&clock, BLOCK, 1002), 2 * RATE);
+    assert_int_equal(mt_clock_take(&clock, BLOCK, 1002.01), 2 * RATE);
 }
 
 int main(void)
@@ -87,6 +112,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_time_line_stays_right),
         cmocka_unit_test(a_burst_moves_nothing),
+        cmocka_unit_test(a_late_beginning),
+        cmocka_unit_test(lost_samples_are_missed),
         cmocka_unit_test(a_gap_is_where_nothing_came),
         cmocka_unit_test(it_begins_with_whatever_comes_first),
     };

@@ -1,5 +1,6 @@
 /* The live session on the shipped conversation: the same events however the samples were cut, final turns that are a
- * file's, labels that stay, gaps, windows left out, memory that runs out; and the lines of JSON against their schema. */
+ * file's, labels that stay, gaps, windows left out, memory that runs out; and the lines of JSON against their schema.
+ */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,7 +46,7 @@ static int free_conversation(void **state)
 enum { MOST_TURNS = 1000, MOST_SPEAKERS = 100 };
 
 typedef struct ear {
-    mt_text text; /* all events but statistics, without what depends on the time of day */
+    mt_text text;                       /* all events but statistics, without what depends on the time of day */
     motet_live_event turns[MOST_TURNS]; /* as they were told last */
     bool ended[MOST_TURNS];
     int turn_count, speaker_count;
@@ -189,7 +190,8 @@ static void final_turns_are_those_of_a_file(void **state)
     motet_diarizer_destroy(diarizer);
 }
 
-/* No frame that is shown was heard longer ago than the latency, but for the end of a pause that turned out to be one. */
+/* No frame that is shown was heard longer ago than the latency, but for the end of a pause that turned out to be one.
+ */
 static void the_latency_is_kept(void **state)
 {
     (void)state;
@@ -300,7 +302,8 @@ static json_t *find_kind(json_t *schema, const char *name)
         json_t *event = json_object_get(json_object_get(kind, "properties"), "event");
         const char *only = json_string_value(json_object_get(event, "const"));
         if (only && !strcmp(only, name)) return kind;
-        json_array_foreach(json_object_get(event, "enum"), k, one) if (!strcmp(json_string_value(one), name)) return kind;
+        json_array_foreach(json_object_get(event, "enum"), k,
+                           one) if (!strcmp(json_string_value(one), name)) return kind;
     }
     fail_msg("the schema does not know %s", name);
     return NULL;

@@ -87,7 +87,8 @@ static void *write_many(void *user)
     return NULL;
 }
 
-/* The writer never waits, so blocks are lost; those that come out are whole, in order, and every other one is counted. */
+/* The writer never waits, so blocks are lost; those that come out are whole, in order, and every other one is counted.
+ */
 static void a_writer_and_a_reader(void **state)
 {
     (void)state;

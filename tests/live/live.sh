@@ -1,0 +1,234 @@
+#!/bin/bash
+# motet live against a real PulseAudio: a private server with null sinks, speech played into them and heard from their
+# monitors; the server restarted, a device taken away, the program stopped, its output closed.
+#   live.sh MOTET            ends with 77 when PulseAudio's programs are not installed
+set -u
+motet=$(realpath "$1")
+root=$(cd "$(dirname "$0")/../.." && pwd)
+for program in pulseaudio pactl paplay; do
+    command -v $program >/dev/null || { echo "skipped: $program is not installed (Debian: pulseaudio, pulseaudio-utils)"; exit 77; }
+done
+work=$(mktemp -d)
+export XDG_RUNTIME_DIR=$work HOME=$work PULSE_SERVER=unix:$work/native PULSE_COOKIE=$work/cookie
+cd "$work" || exit 1
+server= programs=()
+cleanup() {
+    kill $server "${programs[@]}" 2>/dev/null
+    wait 2>/dev/null
+    rm -rf "$work"
+}
+trap cleanup EXIT
+cases=0 failures=0
+check() { # DESCRIPTION COMMAND...: the command must succeed
+    local what=$1
+    shift
+    cases=$((cases + 1))
+    "$@" >check.out 2>&1 && return
+    failures=$((failures + 1))
+    echo "FAILED: $what"
+    sed 's/^/  | /' check.out | tail -3
+    tail -3 stderr | sed 's/^/  | /'
+}
+
+start_server() {
+    rm -f native
+    pulseaudio -n --daemonize=no --exit-idle-time=-1 --use-pid-file=no --disable-shm=yes --log-target=null \
+        -L "module-native-protocol-unix auth-anonymous=1 socket=$work/native" \
+        -L "module-null-sink sink_name=room rate=48000" -L "module-null-sink sink_name=call rate=44100" &
+    server=$!
+    for _ in $(seq 100); do
+        pactl info >/dev/null 2>&1 && return
+        sleep 0.1
+    done
+    echo "FAILED: the sound server does not start"
+    exit 1
+}
+
+stop_server() {
+    kill $server
+    wait $server 2>/dev/null
+}
+
+play() { # SINK: the sample conversation, from its beginning
+    paplay --device="$1" "$root/samples/conversation.flac" >/dev/null 2>&1 &
+    programs+=($!)
+    disown
+}
+
+stop_playing() {
+    kill "${programs[@]}" 2>/dev/null
+    programs=()
+    sleep 0.3
+}
+
+listen() { # OPTION...: starts the program in the background
+    # (job control would change what ^C means: the program gets SIGINT through env)
+    env --default-signal=INT "$motet" live --plain --format jsonl --format rttm --output out "$@" >stdout 2>stderr &
+    program=$!
+}
+
+fresh() {
+    rm -rf out
+    mkdir out
+}
+
+events() { # KIND: its lines
+    cat out/*.jsonl | grep "\"event\": \"$1\""
+}
+
+has() { # KIND [PATTERN]
+    events "$1" | grep -q -- "${2:-}"
+}
+
+# The stream's time against the machine's, before and after whatever happened: an event is never early, so the least
+# difference of some is near the truth. Within 50 ms.
+time_is_right() {
+    cat out/*.jsonl | grep '"late_ms"' | grep -v turn_final | sed -E 's/.*"time": ([0-9.]+), "wall": "[^T]*T([0-9]+):([0-9]+):([0-9.]+)Z".*/\1 \2 \3 \4/' |
+        awk '{ wall = $2 * 3600 + $3 * 60 + $4; if (NR > 1 && wall < last - 40000) wall += 86400; last = wall; late[NR] = wall - $1 }
+             END { half = int(NR / 2); for (i = 1; i <= NR; i++) { side = i > half; if (!(side in least) || late[i] < least[side]) least[side] = late[i] }
+                   away = 1000 * (least[1] - least[0]); printf "%d events, %.1f ms\n", NR, away; exit !(NR > 7 && away < 50 && away > -50) }'
+}
+
+start_server
+
+# --- what there is ---
+"$motet" devices >stdout 2>stderr
+check "the monitor is listed, with a star" grep -q '^\* room.monitor  *48000 Hz  2 ch' stdout
+check "the other one without" grep -q '^  call.monitor  *44100 Hz' stdout
+
+"$motet" live --source nobody >stdout 2>stderr
+check "no such source" grep -q 'nobody: no such source' stderr
+
+# --- a session, recorded ---
+fresh
+play room
+listen --source monitor --for 14s --record talk.flac --latency-report latency.csv
+sleep 6
+kill -USR1 $program
+wait $program
+check "it ends well" test $? = 0
+check "SIGUSR1 prints the table" grep -q 'capture to event' stderr
+check "speakers" has speaker_new
+check "turns begin" has turn_start
+check "and end" has turn_end
+check "stats" has stats
+check "no gap" test -z "$(events gap)"
+check "the time line is right" time_is_right
+check "final turns" grep -q '^SPEAKER live-' out/*.rttm
+check "one row a window" test "$(wc -l <latency.csv)" -gt 20
+"$motet" diarize --quiet --hop 0.5 talk.flac | cut -d' ' -f3- >again.rttm
+cut -d' ' -f3- out/*.rttm >final.rttm
+check "the recording holds what was heard" test "$(wc -l <again.rttm)" = "$(wc -l <final.rttm)"
+stop_playing
+
+# --- the server restarts ---
+fresh
+play room
+listen --source monitor --for 16s
+sleep 4
+stop_server
+sleep 2
+start_server
+play room
+wait $program
+check "a restarted server: it ends well" test $? = 0
+check "the gap is told" has gap 'the server is gone'
+check "speech before" sh -c 'grep turn_start out/*.jsonl | head -1 | grep -qE "\"time\": [0-4]\."'
+check "and after it" sh -c 'grep turn_start out/*.jsonl | tail -1 | grep -qE "\"time\": 1[0-6]\."'
+check "the time line is right" time_is_right
+stop_playing
+
+# --- the device vanishes and comes back ---
+fresh
+play room
+listen --source room.monitor --for 14s
+sleep 4
+pactl unload-module module-null-sink
+sleep 2
+pactl load-module module-null-sink sink_name=room rate=48000 >/dev/null
+pactl load-module module-null-sink sink_name=call rate=44100 >/dev/null
+play room
+wait $program
+check "a device that vanishes: it ends well" test $? = 0
+check "the gap is told" has gap 'the device is gone'
+check "speech after it" sh -c 'grep turn_start out/*.jsonl | tail -1 | grep -qE "\"time\": ([7-9]|1[0-4])\."'
+check "the time line is right" time_is_right
+stop_playing
+
+# --- the default moves ---
+fresh
+pactl set-default-sink room
+play room
+listen --source monitor --for 12s
+sleep 4
+pactl set-default-sink call
+play call
+wait $program
+check "a default that moves: it ends well" test $? = 0
+check "speech from the new one" sh -c 'grep turn_start out/*.jsonl | tail -1 | grep -qE "\"time\": ([7-9]|1[0-2])\."'
+check "the time line is right" time_is_right
+stop_playing
+pactl set-default-sink room
+
+# --- the program is stopped for three seconds: nothing is lost ---
+fresh
+play room
+listen --source monitor --for 14s
+sleep 4
+kill -STOP $program
+sleep 3
+kill -CONT $program
+wait $program
+check "stopped for three seconds: it ends well" test $? = 0
+check "no gap" test -z "$(events gap)"
+check "nothing left out" sh -c 'grep stats out/*.jsonl | tail -1 | grep -q "\"dropped\": 0, \"lost_s\": 0.000"'
+check "the time line is right" time_is_right
+stop_playing
+
+# --- two channels ---
+fresh
+play room
+listen --source mic=room.monitor --source call=call.monitor --for 8s --record two.flac
+wait $program
+check "two channels: it ends well" test $? = 0
+check "the one is heard" grep -q '"channel": "mic", "speaker": "SPEAKER_00"' out/*.jsonl
+check "the other is silent" sh -c '! grep turn_start out/*.jsonl | grep -q call'
+check "turns of the one" test -s out/live-*-mic.rttm
+check "none of the other" test ! -s out/live-*-call.rttm
+stop_playing
+
+# --- two sources mixed ---
+fresh
+play call
+listen --source room.monitor --source call.monitor --for 8s
+wait $program
+check "a mix: it ends well" test $? = 0
+check "whoever speaks is heard" has turn_start
+stop_playing
+
+# --- ends ---
+for signal in INT TERM; do
+    fresh
+    play room
+    listen --source monitor
+    sleep 5
+    kill -$signal $program
+    wait $program
+    check "SIG$signal: it ends well" test $? = 0
+    check "with final turns" has turn_final
+    stop_playing
+done
+
+play room
+env --default-signal=INT "$motet" live --plain --format jsonl --source monitor 2>stderr | head -2 >stdout
+check "a reader who goes away" test "$(wc -l <stdout)" = 2
+check "is no trouble" sh -c '! grep -v "SPEAKER_\|ms\|\*\|final\|  " stderr'
+stop_playing
+
+fresh
+listen --source monitor --until-silence 2s
+wait $program
+check "silence ends it" test $? = 0
+
+echo "$((cases - failures)) passed, $failures failed"
+[ $failures = 0 ]
