@@ -244,12 +244,14 @@ static int diarize_realtime(settings *s)
         return EXIT_FAILED;
     }
     session *live = session_create(&request);
-    if (!live)
+    if (!live) {
         motet_capture_close(capture);
-    else if (session_add(live, NULL, capture))
-        return session_run(live);
+        return EXIT_FAILED;
+    }
+    int code = session_add(live, NULL, capture);
+    if (code == EXIT_DONE) return session_run(live);
     session_destroy(live);
-    return EXIT_FAILED;
+    return code;
 }
 
 int cli_diarize(int argc, char **argv)

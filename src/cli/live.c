@@ -9,7 +9,7 @@
 
 static const char command[] = "live";
 
-enum { MAX_SOURCES = 8, NAME_SIZE = 32 };
+enum { MAX_SOURCES = SESSION_SOURCES, NAME_SIZE = 32 };
 
 typedef struct request {
     settings settings;
@@ -155,17 +155,18 @@ static bool read_options(request *r, int argc, char **argv, int *code)
 
 /* --- running --------------------------------------------------------------------------------------------------- */
 
-static bool add_sources(session *live, const request *r)
+static int add_sources(session *live, const request *r)
 {
-    for (int i = 0; i < r->source_count; i++) {
+    int code = EXIT_DONE;
+    for (int i = 0; i < r->source_count && code == EXIT_DONE; i++) {
         motet_capture *capture;
         if (motet_capture_open(r->sources[i], &capture) != MOTET_OK) {
             cli_say(command, "%s", motet_error_message());
-            return false;
+            return EXIT_FAILED;
         }
-        if (!session_add(live, r->channels[i][0] ? r->channels[i] : NULL, capture)) return false;
+        code = session_add(live, r->channels[i][0] ? r->channels[i] : NULL, capture);
     }
-    return true;
+    return code;
 }
 
 static int run(request *r)
@@ -189,9 +190,11 @@ static int run(request *r)
     if (s->latency > 0) wanted.live.latency = s->latency;
     if (s->refine >= 0) wanted.live.refine = s->refine;
     session *live = session_create(&wanted);
-    if (live && add_sources(live, r)) return session_run(live);
+    if (!live) return EXIT_FAILED;
+    int code = add_sources(live, r);
+    if (code == EXIT_DONE) return session_run(live);
     session_destroy(live);
-    return EXIT_FAILED;
+    return code;
 }
 
 int cli_live(int argc, char **argv)

@@ -17,7 +17,7 @@
 #include "outputs.h"
 #include "progress.h"
 
-enum { MAX_CHANNELS = 8 };
+enum { MAX_CHANNELS = SESSION_SOURCES };
 
 static const double TELL_EVERY = 10; /* seconds of the stream from one word on how things are to the next */
 
@@ -95,27 +95,32 @@ static void on_samples(void *user, channel *c, const float *samples, size_t coun
     if (motet_recorder_write(s->recorder, (int)(c - s->channels), samples, count) != MOTET_OK) record_failed(s);
 }
 
-static channel *find_channel(session *s, const char *name)
+/* The channel of that name, made if need be. */
+static motet_status find_channel(session *s, const char *name, channel **out)
 {
-    for (int i = 0; i < s->count; i++)
-        if (name == s->channels[i].name || (name && s->channels[i].name && !strcmp(name, s->channels[i].name)))
-            return &s->channels[i];
-    if (s->count == MAX_CHANNELS) return NULL;
-    channel *c = &s->channels[s->count];
+    for (int i = 0; i < s->count; i++) {
+        *out = &s->channels[i];
+        if (name == (*out)->name || (name && (*out)->name && !strcmp(name, (*out)->name))) return MOTET_OK;
+    }
+    channel *c = *out = &s->channels[s->count++];
     *c = (channel){.name = name, .zero = &s->zero, .tap = on_samples, .user = s};
-    s->count++;
-    if (motet_live_create(&s->request.live, &c->live) != MOTET_OK) return NULL;
-    motet_live_listen(c->live, on_event, c);
-    return c;
+    motet_status status = motet_live_create(&s->request.live, &c->live);
+    if (status == MOTET_OK) motet_live_listen(c->live, on_event, c);
+    return status;
 }
 
-bool session_add(session *s, const char *name, motet_capture *capture)
+int session_add(session *s, const char *name, motet_capture *capture)
 {
-    channel *c = find_channel(s, name);
-    if (c && c->feed_count < MAX_FEEDS && channel_add_feed(c, capture) == MOTET_OK) return true;
-    if (c && c->feed_count == MAX_FEEDS) motet_capture_close(capture);
+    channel *c;
+    motet_status status = find_channel(s, name, &c);
+    if (status == MOTET_OK)
+        status = channel_add_feed(c, capture);
+    else
+        motet_capture_close(capture);
+    if (status == MOTET_OK) return EXIT_DONE;
+    if (status == MOTET_ERROR_ARGUMENT) return cli_misuse(s->request.command, "%s", motet_error_message());
     cli_say(s->request.command, "%s", motet_error_message());
-    return false;
+    return EXIT_FAILED;
 }
 
 /* --- while it runs --------------------------------------------------------------------------------------------- */

@@ -20,8 +20,11 @@ typedef struct session session;
 /* A session without sources; NULL when there is no memory (and it has been said). */
 session *session_create(const session_request *request);
 
-/* Takes the capture over, also when it fails. name: the channel it goes to, NULL for the only one. */
-bool session_add(session *s, const char *name, motet_capture *capture);
+enum { SESSION_SOURCES = MAX_FEEDS };
+
+/* Takes the capture over, also when it fails; at most SESSION_SOURCES times. name: the channel it goes to, NULL for the
+ * only one. EXIT_DONE, or the exit status with which to end. */
+int session_add(session *s, const char *name, motet_capture *capture);
 
 /* Runs it to its end and destroys it; the exit status. */
 int session_run(session *s);

@@ -61,7 +61,7 @@ run 2 "--speakers two: expected a whole number" diarize --speakers two 2s.wav
 run 2 "at least 3 and at most 2" diarize --min-speakers 3 --max-speakers 2 2s.wav
 run 2 "exclude each other" diarize --speakers 2 --max-speakers 3 2s.wav
 run 2 "--threshold nan" diarize --threshold nan 2s.wav
-run 2 "--format xml: expected rttm or json" diarize --format xml 2s.wav
+run 2 "--format xml: expected rttm, json or jsonl" diarize --format xml 2s.wav
 run 2 "several outputs" diarize --format rttm --format json 2s.wav
 run 2 "give a folder" diarize --output x.rttm 2s.wav speech.wav
 run 2 "would both be called" diarize --output out 2s.wav ./2s.wav
@@ -101,6 +101,36 @@ tail -c +45 speech.wav >speech.raw
 cases=$((cases + 1))
 ${MOTET_RUN:-} "$motet" diarize --quiet --raw-rate 16000 - <speech.raw 2>stderr | sed 's/ stdin / speech /' >piped
 cmp -s piped speech.rttm || fail "raw samples and a file differ" diarize --raw-rate 16000 -
+
+# --- at the speed of sound ---
+run 2 "--speed needs --realtime" diarize --speed 8 speech.wav
+run 2 "--format jsonl needs --realtime" diarize --format jsonl speech.wav
+run 2 "--realtime takes one recording" diarize --realtime speech.wav 2s.wav
+run 2 "exclude each other" diarize --realtime --partial speech.wav
+run 2 "latency 0.3 s: expected the hop's 0.5 s" diarize --realtime --latency 0.3 speech.wav
+run 2 "several outputs" diarize --realtime --format jsonl --format rttm speech.wav
+run 1 "missing.wav: .*[Nn]o such file" diarize --realtime missing.wav
+run 0 "" diarize --quiet --hop 0.5 speech.wav
+cp stdout hop.rttm
+run 0 "" diarize --quiet --realtime --speed 100 speech.wav
+check "final turns are those of a file" cmp stdout hop.rttm
+run 0 "capture to event" diarize --realtime --speed 100 --format jsonl speech.wav
+check "turns begin" grep -q '"event": "turn_start"' stdout
+check "the last line is a final turn" sh -c 'tail -1 stdout | grep -q turn_final'
+run 0 "" diarize --quiet --realtime --speed 100 --format jsonl --format rttm --output live speech.wav
+check "events and turns in a folder" test "$(ls live | tr '\n' ' ')" = "speech.jsonl speech.rttm "
+run 0 "" diarize --quiet --realtime --speed 100 --output live/x.jsonl 10ms.wav
+run 3 "truncated.flac: " diarize --quiet --realtime --speed 100 truncated.flac
+run 0 "" live --help
+run 2 "recordings are for" live speech.wav
+run 2 "--for soon: expected a length of time" live --for soon
+run 2 "either all sources have" live --source a=x --source y
+run 0 "" devices --help
+run 2 "nothing to add" devices all
+PULSE_SERVER=unix:$work/nowhere
+export PULSE_SERVER
+run 1 "no sound server can be reached" devices
+run 1 "default: no sound server can be reached" live
 
 # --- outputs ---
 run 0 "" diarize --quiet --format rttm --format json --output made/by/motet speech.wav 2s.wav
