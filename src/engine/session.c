@@ -77,7 +77,10 @@ static motet_status simplify(motet_session *session)
 {
     MT_TRY(mt_pass_dead(session->model)); /* a missing operator matters only where it is used */
     MT_TRY(mt_find_operators(session->model));
-    return mt_simplify(session->model, mt_evaluate, &session->reference);
+    MT_TRY(mt_simplify(session->model, mt_evaluate, &session->reference));
+    if (session->reference) return MOTET_OK;
+    MT_TRY(mt_fuse(session->model));
+    return mt_find_operators(session->model);
 }
 
 static motet_status take_pool(motet_session *session, const motet_session_options *options)

@@ -18,9 +18,9 @@ typedef struct mt_byte_list {
 } mt_byte_list;
 
 typedef struct mt_byte_result {
-    mt_byte_list a_zero, b_zero;           /* int32, as the bytes are multiplied: u and s */
-    mt_byte_list scale, bias;              /* float32; with a scale the result is float32 (sum * scale + bias) */
-    void (*activate)(float *x, int64_t n); /* or NULL; with a scale only */
+    mt_byte_list a_zero, b_zero; /* int32, as the bytes are multiplied: u and s */
+    mt_byte_list scale, bias;    /* float32; with a scale the result is float32 (sum * scale + bias) */
+    mt_activation activate;      /* or NULL; with a scale only */
 } mt_byte_result;
 
 /* --- matrices ------------------------------------------------------------------------------------------------- */

@@ -36,7 +36,7 @@ typedef struct conv_work {
     const mt_conv *conv;
     const float *x, *weights, *bias;
     float *y;
-    void (*activate)(float *x, int64_t n);
+    mt_activation activate;
     int64_t first_unit; /* of batch * groups, in the current round */
 } conv_work;
 
@@ -174,7 +174,7 @@ static void depthwise_channel(void *context, size_t block)
 /* --- the choice ----------------------------------------------------------------------------------------------- */
 
 void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias,
-                 void (*activate)(float *x, int64_t n), float *y)
+                 mt_activation activate, float *y)
 {
     conv_work work = {.conv = conv, .x = x, .weights = weights, .bias = bias, .y = y, .activate = activate};
     int64_t channels = conv->groups * conv->out_channels * conv->batch;

@@ -15,6 +15,6 @@ typedef struct mt_conv {
  * [groups * out_channels] or NULL, y [batch, groups * out_channels, out...]. `activate`, unless it is NULL, is called
  * for pieces of y as they are finished, to change them in place. */
 void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias,
-                 void (*activate)(float *x, int64_t n), float *y);
+                 mt_activation activate, float *y);
 
 #endif

@@ -2,13 +2,14 @@
 #ifndef MT_KERNELS_EPILOGUE_H
 #define MT_KERNELS_EPILOGUE_H
 
+#include "kernels/activation.h"
 #include "kernels/product.h"
 
 /* All of it optional. */
 typedef struct mt_epilogue {
     const float *column_bias;
-    const float *const *row_bias;          /* by product */
-    void (*activate)(float *x, int64_t n); /* n elements of one row, in place */
+    const float *const *row_bias; /* by product */
+    mt_activation activate;       /* n elements of one row, in place */
 } mt_epilogue;
 
 /* An mt_product.finish; the context is an mt_epilogue. */

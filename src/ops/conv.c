@@ -176,11 +176,13 @@ static motet_status need_operands(mt_op_context *c, const motet_tensor **x, cons
 
 static motet_status run_conv(mt_op_context *c, plain_work *work, motet_type type)
 {
-    if (type == MOTET_DOUBLE || c->reference) {
+    if (type == MOTET_DOUBLE || c->reference) { /* which no pass gives an activation */
         run_plain(c->pool, work, type);
         return MOTET_OK;
     }
-    mt_conv_run(c->pool, work->conv, work->x, work->w, work->bias, NULL, work->y);
+    mt_activation activate;
+    MT_TRY(mt_fused_activation(c, &activate));
+    mt_conv_run(c->pool, work->conv, work->x, work->w, work->bias, activate, work->y);
     return MOTET_OK;
 }
 

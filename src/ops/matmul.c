@@ -171,10 +171,12 @@ motet_status mt_matmul_pack(mt_op_context *c, int i, const mt_gemm *shape, int64
 /* --- MatMul --------------------------------------------------------------------------------------------------- */
 
 /* Any stack of rows times one matrix of weights: one tall product. */
-static motet_status multiply_weights(mt_op_context *c, const mt_matmul *plan, const void *a, const float *b, void *out)
+static motet_status multiply_weights(mt_op_context *c, const mt_matmul *plan, const void *a, const float *b,
+                                     const mt_epilogue *epilogue, void *out)
 {
     mt_gemm shape = plan->shape;
-    shape.m = shape.k ? mt_in(c, 0)->count / shape.k : 0;
+    shape.epilogue = *epilogue;
+    shape.m = mt_shape_count(plan->rank, plan->dims) / mt_max(1, shape.n);
     if (!mt_gemm_fits(&shape)) return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
     MT_TRY(mt_matmul_pack(c, 1, &shape, 1, &b));
     shape.b_packed = true;
@@ -198,9 +200,31 @@ motet_status mt_op_matmul(mt_op_context *c)
     MT_TRY(mt_values(c, a, type, &x));
     MT_TRY(mt_values(c, b, type, &y));
     bool weights = type == MOTET_FLOAT && b->constant && b->rank == 2 && plan.shape.k > 0 && !c->reference;
-    MT_TRY(weights ? multiply_weights(c, &plan, x, y, out.values) : mt_matmul_run(c, &plan, type, x, y, out.values));
+    MT_TRY(weights ? multiply_weights(c, &plan, x, y, &(mt_epilogue){0}, out.values)
+                   : mt_matmul_run(c, &plan, type, x, y, out.values));
     mt_value_out_store(&out);
     return MOTET_OK;
+}
+
+/* motet's own: A, a matrix B of weights, a bias for every column or none, and an activation; all of it float32. */
+motet_status mt_op_matmul_fused(mt_op_context *c)
+{
+    const motet_tensor *a, *b, *bias = mt_in(c, 2);
+    mt_matmul plan;
+    mt_epilogue epilogue = {.column_bias = bias ? bias->data : NULL};
+    motet_tensor *out;
+    MT_TRY(mt_need(c, 0, &a));
+    MT_TRY(mt_need(c, 1, &b));
+    for (int i = 1; i < 3; i++) MT_TRY(mt_need_same_type(c, 0, i));
+    if (a->type != MOTET_FLOAT) return mt_op_fail_type(c, 0);
+    MT_TRY(mt_need_rank(c, 1, 2));
+    MT_TRY(mt_matmul_plan(c, a, b, &plan));
+    if (bias && bias->count != plan.shape.n)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " bias values for %" PRId64 " columns", bias->count,
+                          plan.shape.n);
+    MT_TRY(mt_fused_activation(c, &epilogue.activate));
+    MT_TRY(mt_out(c, 0, a->type, plan.rank, plan.dims, &out));
+    return multiply_weights(c, &plan, a->data, b->data, &epilogue, out->data);
 }
 
 /* --- Gemm ----------------------------------------------------------------------------------------------------- */

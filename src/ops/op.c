@@ -7,6 +7,7 @@
 
 #include "core/status.h"
 #include "graph/graph.h"
+#include "kernels/activation.h"
 
 enum { MESSAGE_BYTES = 1024 };
 
@@ -217,4 +218,12 @@ const mt_graph *mt_attr_graph(const mt_op_context *c, const char *name)
 {
     const mt_attribute *attribute = find(c, name, MT_ATTRIBUTE_GRAPH);
     return attribute ? attribute->graph : NULL;
+}
+
+motet_status mt_fused_activation(const mt_op_context *c, mt_activation *out)
+{
+    const char *name = strcmp(c->node->domain, "motet") == 0 ? mt_attr_string(c, "activation", NULL) : NULL;
+    *out = name ? mt_activation_find(name) : NULL;
+    if (!name || *out) return MOTET_OK;
+    return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "the activation \"%s\" is not known", name);
 }

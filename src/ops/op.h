@@ -9,6 +9,7 @@
 
 #include "core/pool.h"
 #include "core/tensor.h"
+#include "kernels/activation.h"
 
 typedef struct mt_node mt_node;   /* graph/graph.h */
 typedef struct mt_graph mt_graph; /* graph/graph.h */
@@ -94,6 +95,9 @@ const float *mt_attr_floats(const mt_op_context *c, const char *name, size_t *co
 const mt_string *mt_attr_strings(const mt_op_context *c, const char *name, size_t *count);
 const motet_tensor *mt_attr_tensor(const mt_op_context *c, const char *name); /* NULL: not there */
 const mt_graph *mt_attr_graph(const mt_op_context *c, const char *name);      /* NULL: not there */
+
+/* The activation that the attribute "activation" of one of motet's own nodes names; NULL when there is none. */
+motet_status mt_fused_activation(const mt_op_context *c, mt_activation *out);
 
 /* --- control flow -------------------------------------------------------------------------------------------- */
 

@@ -438,6 +438,7 @@ static void float_rows(void *context, int64_t begin, int64_t end)
             if (bias->values) value += ((const float *)bias->values)[row * bias->row + j * bias->column];
             w->out[at] = value;
         }
+    if (w->result->activate) w->result->activate(w->out + begin * w->columns, (end - begin) * w->columns);
 }
 
 /* The product of both scales, one or `each`, and a bias, if there is one, of `each` values, in a list by row or by
@@ -462,7 +463,7 @@ static motet_status read_result(mt_op_context *c, int a_scale, int b_scale, int 
     bool many = b->count > 1;
     result->scale = (mt_byte_list){scales, many && by_row, many && !by_row};
     if (offsets) result->bias = (mt_byte_list){offsets->data, by_row, !by_row};
-    return MOTET_OK;
+    return mt_fused_activation(c, &result->activate);
 }
 
 /* Inputs A, B, a_scale, b_scale, a_zero, b_zero, bias; the scale of A is one, those of B one or one for each column. */

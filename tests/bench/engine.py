@@ -27,6 +27,25 @@ PAUSE = 0.05  # seconds
 ROUND = 0.4  # seconds a side and round, about
 
 
+# What ONNX Runtime's dynamic quantiser makes of a file: which operators, with which weights.
+KINDS = {
+    "int8 MatMul": (["MatMul"], "QInt8"),
+    "int8 MatMul, Conv": (["MatMul", "Conv"], "QInt8"),
+    "uint8 MatMul, Conv": (["MatMul", "Conv"], "QUInt8"),
+}
+
+
+def quantised(model, kind):
+    """The quantised file beside the model, made when it is not there."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    path = model.with_name(f"{kind.replace(', ', '-').replace(' ', '-')}.onnx")
+    if model.exists() and not path.exists():
+        operators, weights = KINDS[kind]
+        quantize_dynamic(model, path, op_types_to_quantize=operators, weight_type=getattr(QuantType, weights))
+    return path
+
+
 def cases():
     """(name, model, inputs by name)"""
     zoo = ROOT / "out" / "zoo"
@@ -48,6 +67,11 @@ def cases():
     for name in ("distilhubert", "wav2vec2-base"):
         for export in ("legacy-op17", "dynamo-newest"):
             yield f"{name}-{export}, 3 s", zoo / f"{name}-{export}" / "model.onnx", {"input_values": noise}
+    for kind in KINDS:
+        for name in ("distilhubert", "wav2vec2-base"):
+            yield f"{name} {kind}, 3 s", quantised(zoo / f"{name}-legacy-op17" / "model.onnx", kind), {
+                "input_values": noise
+            }
 
 
 class Peer:

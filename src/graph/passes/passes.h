@@ -24,4 +24,12 @@ motet_status mt_pass_identity(mt_model *model);
 /* All of them, until nothing changes. */
 motet_status mt_simplify(mt_model *model, mt_evaluator evaluate, void *context);
 
+/* Patterns that become one node each, some of which only motet knows: for running, not for files. */
+motet_status mt_pass_gelu(mt_model *model);     /* erf and what goes with it: Gelu */
+motet_status mt_pass_integer(mt_model *model);  /* integer products and their scales */
+motet_status mt_pass_epilogue(mt_model *model); /* bias and activation into products */
+
+/* All three, in the order in which one makes room for the next. */
+motet_status mt_fuse(mt_model *model);
+
 #endif

@@ -1,0 +1,67 @@
+/* Bias and activation at the end of a product: MatMul and Add of a vector, then Gelu or Relu, become one node; Gelu or
+ * Relu after a convolution or a quantised product goes into it. The sums are then touched once, in the cache. The nodes
+ * are motet's own: of type MatMul, Conv, ... in the domain "motet", with an attribute "activation". */
+#include <string.h>
+
+#include "core/status.h"
+#include "graph/passes/match.h"
+#include "graph/passes/passes.h"
+
+static bool is_gelu(const mt_node *node)
+{
+    const mt_attribute *how = mt_node_attribute(node, "approximate");
+    return !how || how->kind != MT_ATTRIBUTE_STRING || strcmp(how->s.bytes, "none") == 0;
+}
+
+/* The activation that alone reads `node`; *name is what it is called. */
+static mt_node *activation_after(const mt_match *m, const mt_node *node, const char **name)
+{
+    mt_node *gelu = mt_match_only_reader(m, node, "Gelu"), *relu = mt_match_only_reader(m, node, "Relu");
+    *name = gelu ? "Gelu" : "Relu";
+    return gelu && is_gelu(gelu) ? gelu : relu;
+}
+
+/* Moves `node`, or a product with what follows it, to `last`, with the activation after that. */
+static motet_status absorb(mt_match *m, mt_node *node, mt_node *last, const char *type, const int *inputs, int count)
+{
+    const char *name;
+    mt_node *activation = activation_after(m, last, &name);
+    if (activation) last = activation;
+    if (last == node) return MOTET_OK;
+    MT_TRY(mt_match_become(m, last, "motet", type, 1, inputs, count, node));
+    return activation ? mt_match_attribute(m, last, "activation", name) : MOTET_OK;
+}
+
+/* A float32 matrix of weights on the right, then perhaps one vector added to every row. */
+static motet_status try_matmul(mt_match *m, mt_node *node)
+{
+    const motet_tensor *w = mt_match_constant(m, node, 1);
+    if (!w || w->rank != 2 || w->type != MOTET_FLOAT || node->inputs[0] == MT_NO_VALUE) return MOTET_OK;
+    int inputs[] = {node->inputs[0], node->inputs[1], MT_NO_VALUE};
+    mt_node *last = node, *add = mt_match_only_reader(m, node, "Add");
+    int other = add && add->inputs[0] == node->outputs[0];
+    const motet_tensor *bias = add ? mt_match_constant(m, add, other) : NULL;
+    if (bias && bias->type == MOTET_FLOAT && bias->rank == 1 && bias->count == w->dims[1]) {
+        inputs[2] = add->inputs[other];
+        last = add;
+    }
+    return absorb(m, node, last, "MatMul", inputs, 3);
+}
+
+static motet_status try_at(mt_match *m, mt_node *node)
+{
+    if (mt_match_is(node, "MatMul")) return try_matmul(m, node);
+    const motet_tensor *w = mt_match_constant(m, node, 1);
+    if (mt_match_is(node, "Conv") && w && w->type == MOTET_FLOAT)
+        return absorb(m, node, node, "Conv", node->inputs, node->input_count);
+    if (strcmp(node->type, "MatMulIntegerToFloat") == 0)
+        return absorb(m, node, node, "MatMulIntegerToFloat", node->inputs, node->input_count);
+    if (strcmp(node->type, "ConvIntegerToFloat") == 0)
+        return absorb(m, node, node, "ConvIntegerToFloat", node->inputs, node->input_count);
+    return MOTET_OK;
+}
+
+motet_status mt_pass_epilogue(mt_model *model)
+{
+    return mt_match_each(model, try_at);
+}

@@ -1,0 +1,10 @@
+/* The passes that fuse. Gelu must be one node before it can go into a product, and so must a quantised layer. */
+#include "core/status.h"
+#include "graph/passes/passes.h"
+
+motet_status mt_fuse(mt_model *model)
+{
+    MT_TRY(mt_pass_gelu(model));
+    MT_TRY(mt_pass_integer(model));
+    return mt_pass_epilogue(model);
+}

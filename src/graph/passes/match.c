@@ -1,0 +1,120 @@
+/* Patterns are looked for in the main graph alone: what costs time is there, or comes there when conditions settle. A
+ * pass changes the last node of a pattern in place and leaves the others to dead-node elimination: so a value of the
+ * pattern that somebody else reads stays, and nothing has to be undone. */
+#include "graph/passes/match.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/memory.h"
+#include "core/status.h"
+#include "graph/passes/passes.h"
+
+static void count_read(void *context, int value)
+{
+    ((int *)context)[value]++;
+}
+
+static void find_readers(mt_match *m, mt_node *node)
+{
+    for (int i = 0; i < node->input_count; i++)
+        if (node->inputs[i] != MT_NO_VALUE) m->reader[node->inputs[i]] = node;
+    mt_node_reads(node, count_read, m->reads);
+    for (int i = 0; i < node->output_count; i++)
+        if (node->outputs[i] != MT_NO_VALUE) m->maker[node->outputs[i]] = node;
+}
+
+static motet_status create(mt_match *m, mt_model *model)
+{
+    size_t values = model->value_count;
+    *m = (mt_match){.model = model};
+    m->maker = mt_alloc_zero(values, sizeof(mt_node *));
+    m->reader = mt_alloc_zero(values, sizeof(mt_node *));
+    m->reads = mt_alloc_zero(values, sizeof *m->reads);
+    if (!m->maker || !m->reader || !m->reads) return mt_fail_memory(values * sizeof(mt_node *));
+    for (int i = 0; i < model->main->node_count; i++) find_readers(m, model->main->nodes[i]);
+    for (int i = 0; i < model->main->output_count; i++) m->reads[model->main->outputs[i]]++;
+    return MOTET_OK;
+}
+
+motet_status mt_match_each(mt_model *model, motet_status (*try_at)(mt_match *match, mt_node *node))
+{
+    mt_match m;
+    motet_status status = create(&m, model);
+    for (int i = 0; i < model->main->node_count && status == MOTET_OK; i++) status = try_at(&m, model->main->nodes[i]);
+    mt_free((void *)m.maker);
+    mt_free((void *)m.reader);
+    mt_free(m.reads);
+    return status == MOTET_OK ? mt_pass_dead(model) : status;
+}
+
+bool mt_match_is(const mt_node *node, const char *type)
+{
+    return !*node->domain && strcmp(node->type, type) == 0;
+}
+
+mt_node *mt_match_maker(const mt_match *match, const mt_node *node, int i, const char *type)
+{
+    int value = mt_match_input(node, i);
+    mt_node *maker = value == MT_NO_VALUE ? NULL : match->maker[value];
+    return maker && mt_match_is(maker, type) ? maker : NULL;
+}
+
+mt_node *mt_match_only_reader(const mt_match *match, const mt_node *node, const char *type)
+{
+    int value = node->output_count ? node->outputs[0] : MT_NO_VALUE;
+    if (value == MT_NO_VALUE || match->reads[value] != 1) return NULL;
+    mt_node *reader = match->reader[value];
+    return reader && mt_match_is(reader, type) ? reader : NULL;
+}
+
+int mt_match_input(const mt_node *node, int i)
+{
+    return i < node->input_count ? node->inputs[i] : MT_NO_VALUE;
+}
+
+const motet_tensor *mt_match_constant(const mt_match *match, const mt_node *node, int i)
+{
+    int value = mt_match_input(node, i);
+    return value == MT_NO_VALUE ? NULL : match->model->values[value].tensor;
+}
+
+bool mt_match_scalar(const mt_match *match, const mt_node *node, int i, double value)
+{
+    const motet_tensor *tensor = mt_match_constant(match, node, i);
+    if (!tensor || tensor->type != MOTET_FLOAT || tensor->rank != 0) return false;
+    return fabs((double)*(const float *)tensor->data - value) <= 1e-6 * fabs(value);
+}
+
+motet_status mt_match_become(mt_match *match, mt_node *node, const char *domain, const char *type, int version,
+                             const int *inputs, int input_count, const mt_node *like)
+{
+    int *own = mt_arena_alloc(&match->model->arena, (size_t)input_count * sizeof *own);
+    if (!own) return mt_fail_memory((size_t)input_count * sizeof *own);
+    memcpy(own, inputs, (size_t)input_count * sizeof *own);
+    node->domain = domain;
+    node->type = type;
+    node->version = version;
+    node->op = NULL;
+    node->inputs = own;
+    node->input_count = input_count;
+    node->attributes = like ? like->attributes : NULL;
+    node->attribute_count = like ? like->attribute_count : 0;
+    if (like) node->name = like->name;
+    for (int i = 0; i < input_count; i++)
+        if (own[i] != MT_NO_VALUE) match->reader[own[i]] = node;
+    return MOTET_OK;
+}
+
+motet_status mt_match_attribute(mt_match *match, mt_node *node, const char *name, const char *value)
+{
+    size_t count = (size_t)node->attribute_count;
+    mt_attribute *list = mt_arena_alloc(&match->model->arena, (count + 1) * sizeof *list);
+    char *bytes = mt_arena_string(&match->model->arena, value);
+    if (!list || !bytes) return mt_fail_memory((count + 1) * sizeof *list);
+    if (count) memcpy(list, node->attributes, count * sizeof *list);
+    list[count] = (mt_attribute){.name = name, .kind = MT_ATTRIBUTE_STRING, .count = 1, .s = {bytes, strlen(value)}};
+    node->attributes = list;
+    node->attribute_count++;
+    return MOTET_OK;
+}

@@ -1,0 +1,43 @@
+/* Finding patterns of nodes: who makes a value, who reads it, what a constant holds. */
+#ifndef MT_GRAPH_PASSES_MATCH_H
+#define MT_GRAPH_PASSES_MATCH_H
+
+#include "graph/graph.h"
+
+/* The main graph, by value. */
+typedef struct mt_match {
+    mt_model *model;
+    mt_node **maker;  /* the node of the main graph that makes it, or NULL */
+    mt_node **reader; /* one that reads it, itself and not in a graph nested in it; NULL when there is none */
+    int *reads;       /* how often it is read, in nested graphs and as an output too */
+} mt_match;
+
+/* Calls try_at for every node of the main graph, in order, and removes what is dead then. try_at changes nodes in place
+ * by the calls below. */
+motet_status mt_match_each(mt_model *model, motet_status (*try_at)(mt_match *match, mt_node *node));
+
+/* True for a node of that type of the standard's own domain. */
+bool mt_match_is(const mt_node *node, const char *type);
+
+/* The node of type `type` that makes input i of `node`, or NULL. */
+mt_node *mt_match_maker(const mt_match *match, const mt_node *node, int i, const char *type);
+
+/* The one node that reads output 0 of `node`, if it is of type `type` and nothing else reads it; or NULL. */
+mt_node *mt_match_only_reader(const mt_match *match, const mt_node *node, const char *type);
+
+/* Input i, or MT_NO_VALUE; its tensor if it is a constant, or NULL. */
+int mt_match_input(const mt_node *node, int i);
+const motet_tensor *mt_match_constant(const mt_match *match, const mt_node *node, int i);
+
+/* True when input i is a scalar float32 constant within a millionth of `value`. */
+bool mt_match_scalar(const mt_match *match, const mt_node *node, int i, double value);
+
+/* Makes `node` another operator, with the attributes and the name of `like`; NULL: without attributes. `domain` and
+ * `type` must be literals, inputs may be MT_NO_VALUE. */
+motet_status mt_match_become(mt_match *match, mt_node *node, const char *domain, const char *type, int version,
+                             const int *inputs, int input_count, const mt_node *like);
+
+/* Adds a string attribute; `name` and `value` must be literals. */
+motet_status mt_match_attribute(mt_match *match, mt_node *node, const char *name, const char *value);
+
+#endif

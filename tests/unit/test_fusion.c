@@ -1,0 +1,217 @@
+/* The passes that put one node in the place of several: that they find what exporters and quantisers write, leave alone
+ * what only looks like it, and that the numbers stay - against the reference, which runs the nodes as they are. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "graph/build.h"
+#include "graph/passes/passes.h"
+#include "motet/motet.h"
+#include "onnx_writer.h"
+
+enum { ROWS = 5, INNER = 7, COLUMNS = 6, POSITIONS = 9 };
+
+static int teardown(void **state)
+{
+    (void)state;
+    forget_pieces();
+    return 0;
+}
+
+/* The nodes that are left, as "motet.MatMul Gelu". */
+static void expect(piece bytes, const char *wanted)
+{
+    char text_of[512] = "";
+    mt_file *file;
+    mt_model *built;
+    assert_int_equal(mt_file_open_memory(bytes.bytes, bytes.size, &file), MOTET_OK);
+    assert_int_equal(mt_model_build(file, &built), MOTET_OK);
+    assert_int_equal(mt_fuse(built), MOTET_OK);
+    for (int i = 0; i < built->main->node_count; i++) {
+        const mt_node *n = built->main->nodes[i];
+        snprintf(text_of + strlen(text_of), sizeof text_of - strlen(text_of), "%s%s%s%s", i ? " " : "", n->domain,
+                 *n->domain ? "." : "", n->type);
+    }
+    assert_string_equal(text_of, wanted);
+    mt_model_destroy(built);
+    mt_file_close(file);
+}
+
+static motet_tensor *run(piece bytes, motet_tensor *x, bool reference)
+{
+    static const char *const in[] = {"x"}, *const out[] = {"y"};
+    motet_session *session;
+    motet_session_options options;
+    motet_tensor *y;
+    const motet_tensor *inputs[] = {x};
+    motet_session_options_init(&options);
+    options.reference = reference;
+    assert_int_equal(motet_session_open_memory(bytes.bytes, bytes.size, &options, &session), MOTET_OK);
+    if (motet_session_run(session, in, inputs, 1, out, &y, 1) != MOTET_OK) fail_msg("%s", motet_error_message());
+    motet_session_close(session);
+    return y;
+}
+
+/* The same from the fused graph as from the nodes: within `allowed`. */
+static void compare(piece bytes, int rank, const int64_t *shape, double allowed)
+{
+    motet_tensor *x;
+    assert_int_equal(motet_tensor_create(MOTET_FLOAT, rank, shape, &x), MOTET_OK);
+    float *values = motet_tensor_data(x);
+    for (int64_t i = 0; i < motet_tensor_count(x); i++) values[i] = (float)((i * 37) % 101 - 50) / 20;
+    motet_tensor *fused = run(bytes, x, false), *plain = run(bytes, x, true);
+    assert_int_equal(motet_tensor_rank(fused), motet_tensor_rank(plain));
+    assert_int_equal(motet_tensor_count(fused), motet_tensor_count(plain));
+    for (int64_t i = 0; i < motet_tensor_count(plain); i++) {
+        double difference = motet_tensor_number(fused, i) - motet_tensor_number(plain, i);
+        assert_true(difference <= allowed && -difference <= allowed);
+    }
+    motet_tensor_destroy(x);
+    motet_tensor_destroy(fused);
+    motet_tensor_destroy(plain);
+}
+
+/* --- pieces ---------------------------------------------------------------------------------------------------- */
+
+static piece floats(const char *name, const char *shape, int count)
+{
+    float values[INNER * COLUMNS * 4];
+    for (int i = 0; i < count; i++) values[i] = (float)((i * 29) % 17 - 8) / 8;
+    return initializer(tensor(name, MOTET_FLOAT, shape, raw_data(values, (size_t)count * sizeof *values)));
+}
+
+static piece bytes_of(const char *name, int type, const char *shape, int count)
+{
+    uint8_t values[INNER * COLUMNS * 4];
+    for (int i = 0; i < count; i++) values[i] = (uint8_t)(i * 83);
+    return initializer(tensor(name, type, shape, raw_data(values, (size_t)count)));
+}
+
+static piece scalar(const char *name, float value)
+{
+    return initializer(tensor(name, MOTET_FLOAT, "", FLOATS(value)));
+}
+
+static piece ends(const char *shape)
+{
+    return JOIN(input("x", MOTET_FLOAT, shape), output("y"));
+}
+
+static piece gelu_constants(void)
+{
+    return JOIN(scalar("root", 1.41421356f), scalar("one", 1), scalar("half", 0.5f), scalar("other", 1.4f),
+                scalar("inverse", 0.70710678f));
+}
+
+/* from -> to */
+static piece gelu(const char *from, const char *to)
+{
+    char in_erf[64], x_sum[64];
+    snprintf(in_erf, sizeof in_erf, "%s root", from);
+    snprintf(x_sum, sizeof x_sum, "%s g3", from);
+    return JOIN(node("Div", in_erf, "g1", NONE), node("Erf", "g1", "g2", NONE), node("Add", "g2 one", "g3", NONE),
+                node("Mul", x_sum, "g4", NONE), node("Mul", "g4 half", to, NONE));
+}
+
+/* --- tests ----------------------------------------------------------------------------------------------------- */
+
+static void gelu_in_every_order(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {ROWS, COLUMNS};
+    piece begin = JOIN(ends("5 6"), gelu_constants());
+    piece erf = JOIN(node("Mul", "inverse x", "a", NONE), node("Erf", "a", "b", NONE), node("Add", "one b", "c", NONE));
+    piece forms[] = {
+        JOIN(begin, gelu("x", "y")),
+        JOIN(begin, erf, node("Mul", "c half", "d", NONE), node("Mul", "x d", "y", NONE)),
+        JOIN(begin, erf, node("Mul", "half x", "d", NONE), node("Mul", "d c", "y", NONE)),
+    };
+    for (int i = 0; i < 3; i++) {
+        expect(model(17, forms[i]), "Gelu");
+        compare(model(17, forms[i]), 2, shape, 1e-6);
+    }
+    /* another divisor; a factor missing; erf + 1 read by somebody else */
+    expect(model(17, JOIN(begin, node("Div", "x other", "a", NONE), node("Erf", "a", "b", NONE),
+                          node("Add", "b one", "c", NONE), node("Mul", "c half", "d", NONE),
+                          node("Mul", "x d", "y", NONE))),
+           "Div Erf Add Mul Mul");
+    expect(model(17, JOIN(begin, erf, node("Mul", "c x", "y", NONE))), "Mul Erf Add Mul");
+    expect(model(17, JOIN(begin, erf, node("Mul", "c half", "d", NONE), node("Mul", "x d", "e", NONE),
+                          node("Add", "e c", "y", NONE))),
+           "Mul Erf Add Mul Mul Add");
+}
+
+static void bias_and_activation_go_into_products(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {2, ROWS, INNER}, images[] = {2, 3, POSITIONS};
+    piece begin =
+        JOIN(ends("2 5 7"), gelu_constants(), floats("w", "7 6", 42), floats("bias", "6", 6), floats("row", "5 1", 5));
+    piece product = node("MatMul", "x w", "p", NONE);
+    piece full = JOIN(begin, product, node("Add", "bias p", "s", NONE), gelu("s", "y"));
+    expect(model(17, full), "motet.MatMul");
+    compare(model(17, full), 3, shape, 2e-6);
+    piece relu = JOIN(begin, product, node("Relu", "p", "y", NONE));
+    expect(model(17, relu), "motet.MatMul");
+    compare(model(17, relu), 3, shape, 2e-6);
+    expect(model(17, JOIN(begin, product, node("Add", "p row", "y", NONE))), "MatMul Add");
+    expect(model(17, JOIN(begin, product, node("Add", "p bias", "s", NONE), node("Add", "s p", "y", NONE))),
+           "MatMul Add Add");
+    piece conv = JOIN(ends("2 3 9"), gelu_constants(), floats("w", "4 3 2", 24), floats("bias", "4", 4),
+                      node("Conv", "x w bias", "p", NONE), gelu("p", "y"));
+    expect(model(17, conv), "motet.Conv");
+    compare(model(17, conv), 3, images, 2e-6);
+    piece depthwise = JOIN(ends("2 3 9"), floats("w", "3 1 2", 6), floats("bias", "3", 3),
+                           node("Conv", "x w bias", "p", attribute_int("group", 3)), node("Relu", "p", "y", NONE));
+    expect(model(17, depthwise), "motet.Conv");
+    compare(model(17, depthwise), 3, images, 2e-6);
+}
+
+/* What the quantiser makes of a layer; `product` is MatMulInteger or ConvInteger with its inputs. */
+static piece quantised(const char *product, piece weights, const char *scale_shape, int scales)
+{
+    return JOIN(weights, floats("ws", scale_shape, scales), node("DynamicQuantizeLinear", "x", "q qs qz", NONE),
+                node(product, "q w qz wz", "i", NONE), node("Cast", "i", "f", attribute_int("to", MOTET_FLOAT)),
+                node("Mul", "qs ws", "s", NONE), node("Mul", "f s", "p", NONE));
+}
+
+static void quantised_layers_become_one_node(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {2, ROWS, INNER}, images[] = {2, 3, POSITIONS};
+    for (int type = MOTET_UINT8; type <= MOTET_INT8; type++)
+        for (int many = 0; many < 2; many++) {
+            piece w = JOIN(bytes_of("w", type, "7 6", 42), bytes_of("wz", type, many ? "6" : "", many ? 6 : 1));
+            piece layer = quantised("MatMulInteger", w, many ? "6" : "", many ? 6 : 1);
+            piece all = JOIN(ends("2 5 7"), layer, floats("bias", "6", 6), node("Add", "p bias", "a", NONE),
+                             node("Relu", "a", "y", NONE));
+            expect(model(17, all), "DynamicQuantizeLinear motet.MatMulIntegerToFloat");
+            compare(model(17, all), 3, shape, 0); /* integers, and the same floating-point operations */
+
+            w = JOIN(bytes_of("w", type, "4 3 2", 24), bytes_of("wz", type, many ? "4" : "", many ? 4 : 1));
+            layer = quantised("ConvInteger", w, many ? "4 1" : "", many ? 4 : 1);
+            all = JOIN(ends("2 3 9"), layer, floats("bias", "1 4 1", 4), node("Add", "bias p", "y", NONE));
+            expect(model(17, all), "DynamicQuantizeLinear motet.ConvIntegerToFloat");
+            compare(model(17, all), 3, images, 0);
+        }
+    piece w = JOIN(bytes_of("w", MOTET_INT8, "7 6", 42), bytes_of("wz", MOTET_INT8, "", 1));
+    piece layer = quantised("MatMulInteger", w, "1 1 1 1", 1); /* would add an axis */
+    expect(model(17, JOIN(ends("2 5 7"), layer, node("Relu", "p", "y", NONE))),
+           "DynamicQuantizeLinear MatMulInteger Cast Mul Mul Relu");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(gelu_in_every_order, teardown),
+        cmocka_unit_test_teardown(bias_and_activation_go_into_products, teardown),
+        cmocka_unit_test_teardown(quantised_layers_become_one_node, teardown),
+    };
+    return cmocka_run_group_tests_name("fusion", tests, NULL, NULL);
+}
