@@ -35,7 +35,21 @@ typedef enum motet_type {
     MOTET_UINT64 = 13,
     MOTET_COMPLEX64 = 14,
     MOTET_COMPLEX128 = 15,
-    MOTET_BFLOAT16 = 16
+    MOTET_BFLOAT16 = 16,
+    /* From here on one byte an element: a float's code in the low bits, int4 and int2 as int8, uint4 and uint2 as
+       uint8. */
+    MOTET_FLOAT8E4M3FN = 17,
+    MOTET_FLOAT8E4M3FNUZ = 18,
+    MOTET_FLOAT8E5M2 = 19,
+    MOTET_FLOAT8E5M2FNUZ = 20,
+    MOTET_UINT4 = 21,
+    MOTET_INT4 = 22,
+    MOTET_FLOAT4E2M1 = 23,
+    MOTET_FLOAT8E8M0 = 24,
+    MOTET_UINT2 = 25,
+    MOTET_INT2 = 26,
+    MOTET_FLOAT6E2M3 = 27,
+    MOTET_FLOAT6E3M2 = 28
 } motet_type;
 
 /* The most axes a tensor may have. ONNX names no bound; nothing that people export comes near this one. */

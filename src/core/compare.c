@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/narrow.h"
 #include "core/status.h"
 #include "core/tensor.h"
 
@@ -39,7 +40,7 @@ static bool is_complex(motet_type type)
 static bool is_floating(motet_type type)
 {
     return type == MOTET_FLOAT || type == MOTET_DOUBLE || type == MOTET_FLOAT16 || type == MOTET_BFLOAT16 ||
-           is_complex(type);
+           is_complex(type) || mt_is_small_float(type);
 }
 
 /* Real number `i` of a floating-point tensor; a complex element is two of them. */
@@ -149,8 +150,12 @@ static int64_t integer_at(const motet_tensor *tensor, int64_t i)
 {
     const void *data = tensor->data;
     switch (tensor->type) {
+    case MOTET_UINT4:
+    case MOTET_UINT2:
     case MOTET_UINT8:
     case MOTET_BOOL: return ((const uint8_t *)data)[i];
+    case MOTET_INT4:
+    case MOTET_INT2:
     case MOTET_INT8: return ((const int8_t *)data)[i];
     case MOTET_UINT16: return ((const uint16_t *)data)[i];
     case MOTET_INT16: return ((const int16_t *)data)[i];

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/narrow.h"
 #include "core/tensor.h"
 
 static double from_half(uint16_t bits)
@@ -27,6 +28,7 @@ double motet_tensor_number(const motet_tensor *tensor, int64_t i)
 {
     const void *data = tensor->data;
     if (i < 0 || i >= tensor->count) return (double)NAN;
+    if (mt_is_small_float(tensor->type)) return mt_small_float_decode(tensor->type, ((const uint8_t *)data)[i]);
     switch (tensor->type) {
     case MOTET_FLOAT: return ((const float *)data)[i];
     case MOTET_DOUBLE: return ((const double *)data)[i];
@@ -35,7 +37,11 @@ double motet_tensor_number(const motet_tensor *tensor, int64_t i)
     case MOTET_COMPLEX64: return ((const float *)data)[2 * i];
     case MOTET_COMPLEX128: return ((const double *)data)[2 * i];
     case MOTET_BOOL:
+    case MOTET_UINT4:
+    case MOTET_UINT2:
     case MOTET_UINT8: return ((const uint8_t *)data)[i];
+    case MOTET_INT4:
+    case MOTET_INT2:
     case MOTET_INT8: return ((const int8_t *)data)[i];
     case MOTET_UINT16: return ((const uint16_t *)data)[i];
     case MOTET_INT16: return ((const int16_t *)data)[i];

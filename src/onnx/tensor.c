@@ -7,18 +7,10 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "core/narrow.h"
 #include "core/status.h"
 #include "onnx/compact.h"
 #include "onnx/external.h"
-
-/* Names of what is younger than motet_type, for the message. */
-static const char *young_type(int32_t type)
-{
-    static const char *const names[] = {"float8e4m3fn", "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz",
-                                        "uint4",        "int4",           "float4e2m1", "float8e8m0"};
-    size_t index = (size_t)(type - MOTET_BFLOAT16 - 1);
-    return index < sizeof names / sizeof *names ? names[index] : "unknown";
-}
 
 /* Type, shape and count of `proto` into `out`, which has no elements yet. */
 static motet_status read_shape(const Onnx__TensorProto *proto, motet_tensor *out)
@@ -28,9 +20,8 @@ static motet_status read_shape(const Onnx__TensorProto *proto, motet_tensor *out
         return mt_fail(MOTET_ERROR_LIMIT, "%zu axes: at most %d are supported", proto->n_dims, MOTET_MAX_RANK);
     if (proto->data_type < MOTET_FLOAT)
         return mt_fail(MOTET_ERROR_FORMAT, "no element type (%d)", (int)proto->data_type);
-    if (proto->data_type > MOTET_BFLOAT16)
-        return mt_fail(MOTET_ERROR_UNSUPPORTED, "the element type %s (%d) is not supported",
-                       young_type(proto->data_type), (int)proto->data_type);
+    if (proto->data_type > MOTET_FLOAT6E3M2)
+        return mt_fail(MOTET_ERROR_UNSUPPORTED, "the element type %d is not supported", (int)proto->data_type);
     return mt_tensor_wrap(out, (motet_type)proto->data_type, (int)proto->n_dims, proto->dims, &none);
 }
 
@@ -45,7 +36,7 @@ static size_t alignment(motet_type type)
 
 static bool usable_in_place(motet_type type, const uint8_t *bytes, size_t size)
 {
-    if ((uintptr_t)bytes % alignment(type)) return false;
+    if ((uintptr_t)bytes % alignment(type) || mt_packed_bits(type)) return false;
     if (type != MOTET_BOOL) return true;
     for (size_t i = 0; i < size; i++) {
         if (bytes[i] > 1) return false;
@@ -58,7 +49,9 @@ static motet_status copy_bytes(const uint8_t *bytes, size_t size, motet_tensor *
     motet_tensor copy = {0};
     MT_TRY(mt_tensor_alloc(&copy, out->type, out->rank, out->dims));
     uint8_t *elements = copy.data;
-    if (out->type == MOTET_BOOL)
+    if (mt_packed_bits(out->type))
+        mt_unpack(out->type, bytes, (size_t)out->count, elements);
+    else if (out->type == MOTET_BOOL)
         for (size_t i = 0; i < size; i++) elements[i] = bytes[i] != 0;
     else
         memcpy(elements, bytes, size);
@@ -83,7 +76,9 @@ static motet_status show_bytes(const uint8_t *bytes, size_t size, bool own_map, 
 static motet_status needed_bytes(const motet_tensor *tensor, size_t *out)
 {
     if (tensor->type == MOTET_STRING) return mt_fail(MOTET_ERROR_FORMAT, "strings cannot stand in raw data");
-    if (!mt_mul((size_t)tensor->count, motet_type_size(tensor->type), out))
+    if (mt_packed_bits(tensor->type))
+        *out = mt_packed_bytes(tensor->type, (size_t)tensor->count);
+    else if (!mt_mul((size_t)tensor->count, motet_type_size(tensor->type), out))
         return mt_fail(MOTET_ERROR_LIMIT, "the shape does not fit into memory");
     return MOTET_OK;
 }
@@ -125,7 +120,20 @@ static motet_status from_field(const void *values, size_t there, size_t per_elem
     return out->count ? copy_bytes(values, (size_t)out->count * motet_type_size(out->type), out) : MOTET_OK;
 }
 
-/* Types of 8 and 16 bits stand in int32_data, one a number; float16 and bfloat16 as their bits. */
+/* Types of 4 and 2 bits stand in int32_data a byte a number, so that each holds several elements. */
+static motet_status from_packed(const Onnx__TensorProto *proto, motet_tensor *out)
+{
+    size_t needed = mt_packed_bytes(out->type, (size_t)out->count);
+    MT_TRY(check_count(proto->n_int32_data, (int64_t)needed, 1));
+    uint8_t *bytes = mt_alloc(needed);
+    if (!bytes) return mt_fail_memory(needed);
+    for (size_t i = 0; i < needed; i++) bytes[i] = (uint8_t)proto->int32_data[i];
+    motet_status status = copy_bytes(bytes, needed, out);
+    mt_free(bytes);
+    return status;
+}
+
+/* Other types of up to 16 bits stand in int32_data, one a number; floats as their bits. */
 static motet_status from_int32(const Onnx__TensorProto *proto, motet_tensor *out)
 {
     motet_tensor narrow = {0};
@@ -181,6 +189,11 @@ static motet_status from_typed(const Onnx__TensorProto *proto, motet_tensor *out
     case MOTET_UINT32:
     case MOTET_UINT64: return from_uint64(proto, out);
     case MOTET_STRING: return from_strings(proto, out);
+    case MOTET_INT2:
+    case MOTET_UINT2:
+    case MOTET_INT4:
+    case MOTET_UINT4:
+    case MOTET_FLOAT4E2M1: return from_packed(proto, out);
     default: return from_int32(proto, out);
     }
 }

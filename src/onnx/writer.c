@@ -7,6 +7,7 @@
 
 #include "core/file.h"
 #include "core/memory.h"
+#include "core/narrow.h"
 #include "core/status.h"
 #include "onnx/wire.h"
 
@@ -185,6 +186,17 @@ static void put_external(mt_writer *w, const void *bytes, size_t length, mt_exte
     mt_write_int(w, TENSOR_LOCATION, 1);
 }
 
+static void put_packed(mt_writer *w, const motet_tensor *tensor)
+{
+    size_t bytes = mt_packed_bytes(tensor->type, (size_t)tensor->count);
+    mt_mark mark = mt_write_begin(w, TENSOR_RAW);
+    if (make_room(w, bytes)) {
+        mt_pack(tensor->type, tensor->data, (size_t)tensor->count, w->bytes + w->used);
+        w->used += bytes;
+    }
+    mt_write_end(w, mark);
+}
+
 void mt_write_tensor(mt_writer *w, const motet_tensor *tensor, const char *name, mt_external_writer *external)
 {
     for (int i = 0; i < tensor->rank; i++) mt_write_int(w, TENSOR_DIMS, tensor->dims[i]);
@@ -199,7 +211,9 @@ void mt_write_tensor(mt_writer *w, const motet_tensor *tensor, const char *name,
         return;
     }
     size_t bytes = (size_t)tensor->count * motet_type_size(tensor->type);
-    if (external && bytes >= SMALLEST_EXTERNAL)
+    if (mt_packed_bits(tensor->type))
+        put_packed(w, tensor);
+    else if (external && bytes >= SMALLEST_EXTERNAL)
         put_external(w, tensor->data, bytes, external);
     else
         mt_write_borrowed(w, TENSOR_RAW, tensor->data, bytes);

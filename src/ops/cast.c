@@ -28,7 +28,7 @@ static int write_float(char *text, double value, bool is_double)
 
 static int write_number(char *text, const motet_tensor *from, int64_t i)
 {
-    if (mt_is_float(from->type)) {
+    if (mt_is_float(from->type) || mt_is_small_float(from->type)) {
         double value;
         mt_convert(&value, MOTET_DOUBLE, mt_at(from, i), from->type, 1);
         return write_float(text, value, from->type == MOTET_DOUBLE);
@@ -53,7 +53,7 @@ static motet_status numbers_to_strings(motet_tensor *to, const motet_tensor *fro
 static bool read_number(const char *text, motet_tensor *to, int64_t i)
 {
     char *end;
-    if (!mt_is_float(to->type)) {
+    if (!mt_is_float(to->type) && !mt_is_small_float(to->type)) {
         errno = 0;
         int64_t value = strtoll(text, &end, 10);
         if (errno == 0 && end != text && *end == '\0') {
@@ -85,12 +85,24 @@ static motet_status strings_to_numbers(const mt_op_context *c, motet_tensor *to,
 
 typedef struct cast_work {
     const motet_tensor *to, *from;
+    mt_small_rules rules;
 } cast_work;
 
 static void cast_part(void *context, int64_t begin, int64_t end)
 {
     const cast_work *w = context;
-    mt_convert(mt_at(w->to, begin), w->to->type, mt_at(w->from, begin), w->from->type, end - begin);
+    mt_convert_by(&w->rules, mt_at(w->to, begin), w->to->type, mt_at(w->from, begin), w->from->type, end - begin);
+}
+
+static motet_status read_rules(mt_op_context *c, mt_small_rules *rules)
+{
+    const char *mode = mt_attr_string(c, "round_mode", "up");
+    rules->overflow = mt_attr_int(c, "saturate", 1) == 0;
+    rules->scale_rounding = !strcmp(mode, "up")     ? MT_ROUND_UP
+                            : !strcmp(mode, "down") ? MT_ROUND_DOWN
+                                                    : MT_ROUND_NEAREST;
+    if (rules->scale_rounding != MT_ROUND_NEAREST || !strcmp(mode, "nearest")) return MOTET_OK;
+    return mt_op_fail(c, MOTET_ERROR_FORMAT, "round_mode \"%.20s\" is not known", mode);
 }
 
 static motet_status cast(mt_op_context *c, motet_type type)
@@ -106,7 +118,9 @@ static motet_status cast(mt_op_context *c, motet_type type)
     MT_TRY(mt_out(c, 0, type, in->rank, in->dims, &out));
     if (to_text) return numbers_to_strings(out, in);
     if (from_text) return strings_to_numbers(c, out, in);
-    mt_ranges(c->pool, in->count, 16384, cast_part, &(cast_work){out, in});
+    cast_work work = {out, in, {0}};
+    MT_TRY(read_rules(c, &work.rules));
+    mt_ranges(c->pool, in->count, 16384, cast_part, &work);
     return MOTET_OK;
 }
 

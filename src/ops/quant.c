@@ -3,19 +3,36 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "kernels/bytes.h"
 
+/* Bits of the integer types that are quantised to, negative for the signed ones; 0 for any other type. */
+static int quantised_bits(motet_type type)
+{
+    switch (type) {
+    case MOTET_INT8: return -8;
+    case MOTET_UINT8: return 8;
+    case MOTET_INT16: return -16;
+    case MOTET_UINT16: return 16;
+    case MOTET_INT4: return -4;
+    case MOTET_UINT4: return 4;
+    case MOTET_INT2: return -2;
+    case MOTET_UINT2: return 2;
+    default: return 0;
+    }
+}
+
 bool mt_is_quantised(motet_type type)
 {
-    return type == MOTET_INT8 || type == MOTET_UINT8 || type == MOTET_INT16 || type == MOTET_UINT16;
+    return quantised_bits(type) >= 8 || quantised_bits(type) <= -8;
 }
 
 int32_t mt_quantised(float x, int32_t zero, motet_type type)
 {
-    bool is_signed = type == MOTET_INT8 || type == MOTET_INT16, wide = type == MOTET_INT16 || type == MOTET_UINT16;
-    int32_t least = is_signed ? (wide ? INT16_MIN : INT8_MIN) : 0;
-    int32_t most = least + (wide ? UINT16_MAX : UINT8_MAX);
+    int bits = quantised_bits(type);
+    int32_t least = bits < 0 ? -(1 << (-bits - 1)) : 0, most = least + (1 << abs(bits)) - 1;
     float value = rintf(x) + (float)zero;
     return value >= (float)most ? most : value > (float)least ? (int32_t)value : least;
 }
@@ -81,16 +98,41 @@ static motet_status quantised_type(mt_op_context *c, motet_type *type)
 {
     int64_t wanted = mt_attr_int(c, "output_dtype", 0);
     *type = mt_in(c, 2) ? mt_in(c, 2)->type : wanted ? (motet_type)mt_min(wanted, MT_TYPES) : MOTET_UINT8;
-    if (mt_is_quantised(*type)) return MOTET_OK;
+    if (quantised_bits(*type) || (mt_is_small_float(*type) && *type != MOTET_FLOAT8E8M0)) return MOTET_OK;
     return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "quantising to type %d (%s) is not supported", (int)*type,
                       motet_type_name(*type));
+}
+
+/* The division happens in float32, or since opset 23 in the type that "precision" names. */
+static float divide(float x, float scale, motet_type precision)
+{
+    float quotient = x / scale;
+    if (precision == MOTET_FLOAT16) return mt_half_to_float(mt_float_to_half(quotient));
+    if (precision == MOTET_BFLOAT16) return mt_bfloat_to_float(mt_float_to_bfloat(quotient));
+    return quotient;
+}
+
+/* Zero points of small floats are 0: x / scale, as Cast would bring it there. */
+static void quantise_row(const mt_small_rules *rules, motet_tensor *out, int64_t at, float *values,
+                         const int32_t *zeros, int64_t step, int64_t count)
+{
+    if (mt_is_small_float(out->type)) {
+        mt_convert_by(rules, mt_at(out, at), out->type, values, MOTET_FLOAT, count);
+        return;
+    }
+    for (int64_t i = 0; i < count; i++) {
+        int32_t value = mt_quantised(values[i], zeros ? zeros[i * step] : 0, out->type);
+        memcpy(values + i, &value, sizeof value);
+    }
+    mt_convert(mt_at(out, at), out->type, values, MOTET_INT32, count);
 }
 
 motet_status mt_op_quantize_linear(mt_op_context *c)
 {
     const motet_tensor *in, *scale;
     motet_tensor *out;
-    motet_type type;
+    motet_type type, precision = (motet_type)mt_attr_int(c, "precision", 0);
+    mt_small_rules rules = {.overflow = mt_attr_int(c, "saturate", 1) == 0};
     spread s;
     const int32_t *zeros;
     const void *x, *scales;
@@ -103,15 +145,14 @@ motet_status mt_op_quantize_linear(mt_op_context *c)
     MT_TRY(mt_values(c, in, MOTET_FLOAT, &x));
     MT_TRY(mt_values(c, scale, MOTET_FLOAT, &scales));
     MT_TRY(mt_out(c, 0, type, in->rank, in->dims, &out));
-    MT_TRY(mt_scratch_array(c, s.inner, sizeof(int32_t), &memory));
-    int32_t *quantised = memory;
+    MT_TRY(mt_scratch_array(c, s.inner, sizeof(float), &memory));
+    float *values = memory;
     for (int64_t row = 0; row < (in->count ? s.rows : 0); row++) {
         int64_t step, first = row_parameter(&s, row, &step);
-        for (int64_t i = 0; i < s.inner; i++) {
-            float value = ((const float *)x)[row * s.inner + i] / ((const float *)scales)[first + i * step];
-            quantised[i] = mt_quantised(value, zeros ? zeros[first + i * step] : 0, type);
-        }
-        mt_convert(mt_at(out, row * s.inner), type, quantised, MOTET_INT32, s.inner);
+        for (int64_t i = 0; i < s.inner; i++)
+            values[i] =
+                divide(((const float *)x)[row * s.inner + i], ((const float *)scales)[first + i * step], precision);
+        quantise_row(&rules, out, row * s.inner, values, zeros ? zeros + first : NULL, step, s.inner);
     }
     return MOTET_OK;
 }
@@ -125,19 +166,25 @@ motet_status mt_op_dequantize_linear(mt_op_context *c)
     const void *x, *scales;
     MT_TRY(mt_need(c, 0, &in));
     MT_TRY(mt_need(c, 1, &scale));
-    if (!mt_is_quantised(in->type) && in->type != MOTET_INT32) return mt_op_fail_type(c, 0);
-    if (mt_working_type(scale->type) != MOTET_FLOAT) return mt_op_fail_type(c, 1);
+    bool small = mt_is_small_float(in->type);
+    motet_type type = (motet_type)mt_attr_int(c, "output_dtype", 0);
+    if (type == MOTET_UNDEFINED) type = scale->type;
+    if (!quantised_bits(in->type) && in->type != MOTET_INT32 && !small) return mt_op_fail_type(c, 0);
+    if (mt_working_type(scale->type) != MOTET_FLOAT && scale->type != MOTET_FLOAT8E8M0) return mt_op_fail_type(c, 1);
+    if (mt_working_type(type) != MOTET_FLOAT)
+        return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "dequantising to %s is not supported", motet_type_name(type));
     MT_TRY(find_spread(c, in, scale, &s));
     MT_TRY(read_zeros(c, 2, scale, &zeros));
-    MT_TRY(mt_values(c, in, MOTET_INT32, &x));
+    MT_TRY(mt_values(c, in, small ? MOTET_FLOAT : MOTET_INT32, &x));
     MT_TRY(mt_values(c, scale, MOTET_FLOAT, &scales));
-    MT_TRY(mt_value_out_make(c, 0, scale->type, in->rank, in->dims, &out));
+    MT_TRY(mt_value_out_make(c, 0, type, in->rank, in->dims, &out));
     for (int64_t row = 0; row < (in->count ? s.rows : 0); row++) {
         int64_t step, first = row_parameter(&s, row, &step);
         for (int64_t i = 0; i < s.inner; i++) {
-            int64_t value = ((const int32_t *)x)[row * s.inner + i];
+            int64_t at = row * s.inner + i, value = small ? 0 : ((const int32_t *)x)[at];
             if (zeros) value -= zeros[first + i * step];
-            ((float *)out.values)[row * s.inner + i] = (float)value * ((const float *)scales)[first + i * step];
+            float centred_value = small ? ((const float *)x)[at] : (float)value;
+            ((float *)out.values)[at] = centred_value * ((const float *)scales)[first + i * step];
         }
     }
     mt_value_out_store(&out);

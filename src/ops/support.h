@@ -3,6 +3,7 @@
 #define MT_OPS_SUPPORT_H
 
 #include "core/memory.h"
+#include "core/narrow.h"
 #include "core/status.h"
 #include "ops/op.h"
 #include "ops/types.h"
@@ -62,6 +63,10 @@ static inline char *mt_at(const motet_tensor *tensor, int64_t i)
 /* Converts numbers and booleans by the rules of Cast (saturating where the standard leaves floats out of an integer's
  * range undefined, NaN to 0). Neither type may be MOTET_STRING. */
 void mt_convert(void *to, motet_type to_type, const void *from, motet_type from_type, int64_t count);
+
+/* The same with the choices that Cast leaves for small floats. */
+void mt_convert_by(const mt_small_rules *rules, void *to, motet_type to_type, const void *from, motet_type from_type,
+                   int64_t count);
 
 /* True for the types that mt_convert takes. */
 bool mt_is_number(motet_type type);

@@ -14,7 +14,7 @@
 #include "kernels/simd.h"
 #include "motet/tensor.h"
 
-enum { MT_TYPES = MOTET_BFLOAT16 + 1 };
+enum { MT_TYPES = MOTET_FLOAT6E3M2 + 1 };
 
 #define MT_AS_IS(x) (x)
 
