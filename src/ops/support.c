@@ -139,8 +139,15 @@ motet_status mt_values(mt_op_context *c, const motet_tensor *tensor, motet_type 
 motet_status mt_value_out_make(mt_op_context *c, int i, motet_type type, int rank, const int64_t *dims,
                                mt_value_out *out)
 {
+    return mt_value_out_make_in(c, i, type, mt_working_type(type), rank, dims, out);
+}
+
+motet_status mt_value_out_make_in(mt_op_context *c, int i, motet_type type, motet_type working, int rank,
+                                  const int64_t *dims, mt_value_out *out)
+{
     MT_TRY(mt_out(c, i, type, rank, dims, &out->tensor));
-    out->type = mt_working_type(type);
+    if (!mt_is_number(type)) return mt_op_fail_type(c, 0);
+    out->type = working;
     out->values = out->tensor->data;
     if (out->type == type) return MOTET_OK;
     return mt_scratch_array(c, out->tensor->count, motet_type_size(out->type), &out->values);

@@ -89,6 +89,9 @@ typedef struct mt_value_out {
 
 motet_status mt_value_out_make(mt_op_context *c, int i, motet_type type, int rank, const int64_t *dims,
                                mt_value_out *out);
+/* The same, computed in `working`. */
+motet_status mt_value_out_make_in(mt_op_context *c, int i, motet_type type, motet_type working, int rank,
+                                  const int64_t *dims, mt_value_out *out);
 void mt_value_out_store(const mt_value_out *out);
 
 /* --- copying ------------------------------------------------------------------------------------------------- */
