@@ -2,7 +2,7 @@
 # Installs what motet builds from, out of Debian's own packages, when something is missing; with MOTET_PACKAGES, those too.
 set -eu
 packages="build-essential cmake ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libonnx-dev libsndfile1-dev
-libsoxr-dev libpulse-dev libfftw3-dev libjansson-dev libcmocka-dev ${MOTET_PACKAGES:-}"
+libsoxr-dev libpulse-dev libfftw3-dev libjansson-dev libpcre2-dev libcmocka-dev ${MOTET_PACKAGES:-}"
 
 missing=
 for package in $packages; do

@@ -138,26 +138,6 @@ motet_status mt_op_unsqueeze(mt_op_context *c)
     return mt_out_view(c, 0, in, rank, dims);
 }
 
-/* At inference Dropout hands its input on, with a mask that is all true. Training is refused. */
-motet_status mt_op_dropout(mt_op_context *c)
-{
-    const motet_tensor *in, *training = mt_in(c, 2);
-    MT_TRY(mt_need(c, 0, &in));
-    if (training && training->type == MOTET_BOOL && training->count == 1 && *(const uint8_t *)training->data) {
-        const motet_tensor *ratio = mt_in(c, 1);
-        float value = 0.5f;
-        if (ratio && ratio->count == 1 && mt_is_float(ratio->type))
-            mt_convert(&value, MOTET_FLOAT, ratio->data, ratio->type, 1);
-        if (value != 0) return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "training mode is not supported");
-    }
-    MT_TRY(mt_out_view(c, 0, in, in->rank, in->dims));
-    if (!mt_wanted(c, 1)) return MOTET_OK;
-    motet_tensor *mask;
-    MT_TRY(mt_out(c, 1, c->version < 10 ? in->type : MOTET_BOOL, in->rank, in->dims, &mask));
-    for (int64_t i = 0; i < mask->count; i++) mt_convert(mt_at(mask, i), mask->type, &(uint8_t){1}, MOTET_BOOL, 1);
-    return MOTET_OK;
-}
-
 /* --- constants ------------------------------------------------------------------------------------------------ */
 
 static motet_status constant_strings(mt_op_context *c, const mt_string *strings, size_t count, int rank)
