@@ -139,3 +139,38 @@ motet_status mt_op_cast_like(mt_op_context *c)
     MT_TRY(mt_need(c, 1, &like));
     return cast(c, like->type);
 }
+
+/* --- BitCast -------------------------------------------------------------------------------------------------- */
+
+static int bits_of(motet_type type)
+{
+    return mt_packed_bits(type) ? mt_packed_bits(type) : 8 * (int)motet_type_size(type);
+}
+
+/* The same bits under another type. Types of fewer than 8 bits have bits of their byte to fill or to clear. */
+motet_status mt_op_bit_cast(mt_op_context *c)
+{
+    const motet_tensor *in;
+    motet_tensor *out;
+    MT_TRY(mt_need(c, 0, &in));
+    int64_t wanted = mt_attr_int(c, "to", MOTET_UNDEFINED);
+    motet_type type = wanted > 0 && wanted < MT_TYPES ? (motet_type)wanted : MOTET_UNDEFINED;
+    if (in->type == MOTET_STRING || type == MOTET_STRING || type == MOTET_UNDEFINED)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%s cannot be taken as type %" PRId64, motet_type_name(in->type),
+                          wanted);
+    if (bits_of(in->type) != bits_of(type))
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%s has %d bits, %s %d", motet_type_name(in->type), bits_of(in->type),
+                          motet_type_name(type), bits_of(type));
+    MT_TRY(mt_out(c, 0, type, in->rank, in->dims, &out));
+    if (!mt_packed_bits(type)) {
+        if (in->count) memcpy(out->data, in->data, mt_tensor_bytes(in));
+        for (int64_t i = 0; i < out->count && type == MOTET_BOOL; i++)
+            ((uint8_t *)out->data)[i] = ((const uint8_t *)in->data)[i] != 0;
+        return MOTET_OK;
+    }
+    motet_type plain = mt_packed_bits(type) == 2 ? MOTET_UINT2 : MOTET_UINT4;
+    bool is_signed = type == MOTET_INT2 || type == MOTET_INT4;
+    for (int64_t i = 0; i < in->count; i++) /* by way of the unsigned type of that many bits */
+        mt_convert(mt_at(out, i), is_signed ? type : plain, mt_at(in, i), MOTET_UINT8, 1);
+    return MOTET_OK;
+}

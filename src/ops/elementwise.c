@@ -430,3 +430,28 @@ motet_status mt_op_where(mt_op_context *c)
     mt_broadcast_rows(out->type == MOTET_STRING ? NULL : c->pool, &plan, where_row, &work);
     return work.status;
 }
+
+/* --- SwiGLU --------------------------------------------------------------------------------------------------- */
+
+/* a * sigmoid(alpha * a) * b (Shazeer, GLU Variants Improve Transformer, 2020), without broadcasting. */
+motet_status mt_op_swiglu(mt_op_context *c)
+{
+    const motet_tensor *a, *b;
+    mt_value_out out;
+    const void *x, *gate;
+    double alpha = (double)mt_attr_float(c, "alpha", 1);
+    MT_TRY(mt_need(c, 0, &a));
+    MT_TRY(mt_need(c, 1, &b));
+    MT_TRY(mt_need_same_type(c, 0, 1));
+    if (!mt_is_float(a->type)) return mt_op_fail_type(c, 0);
+    if (!mt_same_shape(a, b)) return mt_op_fail(c, MOTET_ERROR_SHAPE, "the two inputs must have the same shape");
+    MT_TRY(mt_values(c, a, MOTET_DOUBLE, &x));
+    MT_TRY(mt_values(c, b, MOTET_DOUBLE, &gate));
+    MT_TRY(mt_value_out_make_in(c, 0, a->type, MOTET_DOUBLE, a->rank, a->dims, &out));
+    for (int64_t i = 0; i < a->count; i++) {
+        double value = ((const double *)x)[i];
+        ((double *)out.values)[i] = value / (1 + exp(-alpha * value)) * ((const double *)gate)[i];
+    }
+    mt_value_out_store(&out);
+    return MOTET_OK;
+}

@@ -364,3 +364,36 @@ motet_status mt_op_one_hot(mt_op_context *c)
     }
     return MOTET_OK;
 }
+
+/* --- TensorScatter -------------------------------------------------------------------------------------------- */
+
+/* A cache with `update` written into it along an axis, from a place on that each batch has of its own; "circular" goes
+ * on at the front. */
+motet_status mt_op_tensor_scatter(mt_op_context *c)
+{
+    const motet_tensor *cache, *update, *starts = mt_in(c, 2);
+    motet_tensor *out;
+    const void *places;
+    int axis = 0;
+    bool circular = strcmp(mt_attr_string(c, "mode", "linear"), "circular") == 0;
+    MT_TRY(mt_need(c, 0, &cache));
+    MT_TRY(mt_need(c, 1, &update));
+    MT_TRY(mt_need_same_type(c, 0, 1));
+    MT_TRY(mt_axis(c, mt_attr_int(c, "axis", -2), cache->rank, &axis));
+    bool fits = update->rank == cache->rank && axis > 0 && (!starts || starts->count == cache->dims[0]);
+    for (int i = 0; i < cache->rank && fits; i++)
+        fits = i == axis ? update->dims[i] <= cache->dims[i] : update->dims[i] == cache->dims[i];
+    if (!fits) return mt_op_fail(c, MOTET_ERROR_SHAPE, "the update, or where it goes, does not fit the cache");
+    MT_TRY(mt_values(c, starts, MOTET_INT64, &places));
+    MT_TRY(mt_out(c, 0, cache->type, cache->rank, cache->dims, &out));
+    MT_TRY(mt_copy_row(out, 0, cache, 0, cache->count));
+    int64_t size = cache->dims[axis], length = update->dims[axis], inner = mt_span(cache->dims, axis + 1, cache->rank);
+    int64_t rows = mt_span(cache->dims, 0, axis), a_batch = mt_span(cache->dims, 1, axis);
+    for (int64_t i = 0; i < (inner ? rows * length : 0); i++) {
+        int64_t row = i / length, start = places ? ((const int64_t *)places)[row / a_batch] : 0, at = i % length;
+        if (start < 0 || start > size || (!circular && start + at >= size))
+            return mt_op_fail(c, MOTET_ERROR_SHAPE, "writing from %" PRId64 " on leaves the cache", start);
+        MT_TRY(mt_copy_row(out, (row * size + (start + at) % size) * inner, update, i * inner, inner));
+    }
+    return MOTET_OK;
+}

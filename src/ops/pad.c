@@ -165,3 +165,42 @@ motet_status mt_op_pad(mt_op_context *c)
     }
     return pad_rows(&work);
 }
+
+/* --- CenterCropPad -------------------------------------------------------------------------------------------- */
+
+/* What is too long loses as much at both ends, what is too short gains zeros; where that is odd, the end has one more.
+ */
+motet_status mt_op_center_crop_pad(mt_op_context *c)
+{
+    const motet_tensor *in;
+    motet_tensor *out;
+    int64_t shape[MOTET_MAX_RANK], dims[MOTET_MAX_RANK], from[MOTET_MAX_RANK], to[MOTET_MAX_RANK];
+    size_t given;
+    int count;
+    unsigned set;
+    const int64_t *axes = mt_attr_ints(c, "axes", &given);
+    MT_TRY(mt_need(c, 0, &in));
+    MT_TRY(mt_in_ints(c, 1, shape, MOTET_MAX_RANK, &count));
+    if (axes) MT_TRY(mt_axis_set(c, axes, given, in->rank, &set));
+    if (count != (axes ? (int)given : in->rank))
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "a shape of %d axes for %d", count, axes ? (int)given : in->rank);
+    memcpy(dims, in->dims, sizeof dims);
+    for (int i = 0; i < count; i++) {
+        int axis = i;
+        if (axes) MT_TRY(mt_axis(c, axes[i], in->rank, &axis));
+        dims[axis] = shape[i];
+    }
+    MT_TRY(mt_out(c, 0, in->type, in->rank, dims, &out));
+    if (out->count && in->type != MOTET_STRING) memset(out->data, 0, mt_tensor_bytes(out));
+    mt_copy box = {.rank = in->rank};
+    mt_strides(in->rank, in->dims, from);
+    mt_strides(in->rank, dims, to);
+    for (int i = 0; i < in->rank; i++) {
+        box.dims[i] = mt_min(in->dims[i], dims[i]);
+        box.from[i] = from[i];
+        box.to[i] = to[i];
+        box.from_start += (in->dims[i] - box.dims[i]) / 2 * from[i];
+        box.to_start += (dims[i] - box.dims[i]) / 2 * to[i];
+    }
+    return mt_copy_box(c, out, in, &box);
+}

@@ -267,3 +267,60 @@ motet_status mt_op_blackman_window(mt_op_context *c)
 {
     return cosine_window(c, 0.42, 0.5, 0.08);
 }
+
+/* --- MelWeightMatrix ------------------------------------------------------------------------------------------ */
+
+static motet_status one_number(mt_op_context *c, int i, double *out)
+{
+    const motet_tensor *in;
+    MT_TRY(mt_need(c, i, &in));
+    if (in->count != 1 || !mt_is_number(in->type))
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "input %d: expected one number", i);
+    mt_convert(out, MOTET_DOUBLE, in->data, in->type, 1);
+    return MOTET_OK;
+}
+
+/* Triangles between neighbouring bins that lie evenly on the mel scale, 2595 log10(1 + f / 700). */
+static void fill_mel(double *weights, int64_t bands, const int64_t *bins)
+{
+    for (int64_t band = 0; band < bands; band++) {
+        int64_t left = bins[band], centre = bins[band + 1], right = bins[band + 2];
+        for (int64_t bin = left; bin < centre; bin++)
+            weights[bin * bands + band] = (double)(bin - left) / (double)(centre - left);
+        weights[centre * bands + band] = 1;
+        for (int64_t bin = centre; bin < right; bin++)
+            weights[bin * bands + band] = (double)(right - bin) / (double)(right - centre);
+    }
+}
+
+motet_status mt_op_mel_weight_matrix(mt_op_context *c)
+{
+    static const double most = 1e8;
+    double bands, length, rate, low, high;
+    motet_type type;
+    mt_value_out out;
+    void *memory;
+    MT_TRY(one_number(c, 0, &bands));
+    MT_TRY(one_number(c, 1, &length));
+    MT_TRY(one_number(c, 2, &rate));
+    MT_TRY(one_number(c, 3, &low));
+    MT_TRY(one_number(c, 4, &high));
+    MT_TRY(output_type(c, &type));
+    if (!(bands >= 1 && bands < most && length >= 1 && length < most && rate >= 1 && low >= 0 && high >= low))
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%g bands of a DFT of %g from %g to %g Hz", bands, length, low, high);
+    int64_t count = (int64_t)bands, rows = (int64_t)length / 2 + 1;
+    MT_TRY(mt_scratch_array(c, count + 2, sizeof(int64_t), &memory));
+    int64_t *bins = memory;
+    double low_mel = 2595 * log10(1 + low / 700), step = (2595 * log10(1 + high / 700) - low_mel) / (double)(count + 2);
+    for (int64_t i = 0; i < count + 2; i++) {
+        double hertz = 700 * (pow(10, ((double)i * step + low_mel) / 2595) - 1);
+        double bin = floor((length + 1) * hertz / rate);
+        if (bin >= (double)rows) return mt_op_fail(c, MOTET_ERROR_SHAPE, "%g Hz lies above the spectrum", hertz);
+        bins[i] = (int64_t)bin;
+    }
+    MT_TRY(mt_value_out_make_in(c, 0, type, MOTET_DOUBLE, 2, (int64_t[]){rows, count}, &out));
+    memset(out.values, 0, (size_t)out.tensor->count * sizeof(double));
+    fill_mel(out.values, count, bins);
+    mt_value_out_store(&out);
+    return MOTET_OK;
+}
