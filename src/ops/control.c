@@ -262,7 +262,7 @@ static motet_status scan_slice(mt_op_context *c, scan_state *s, int k, int64_t s
     int64_t axis_given, reverse, dims[MOTET_MAX_RANK];
     int axis = 0;
     MT_TRY(scan_setting(c, "scan_input_axes", k, s->scanned, &axis_given));
-    MT_TRY(scan_setting(c, "scan_input_directions", k, s->scanned, &reverse));
+    MT_TRY(scan_setting(c, c->version < 9 ? "directions" : "scan_input_directions", k, s->scanned, &reverse));
     MT_TRY(mt_axis(c, axis_given, in->rank, &axis));
     for (int i = 0, to = 0; i < in->rank; i++)
         if (i != axis) dims[to++] = in->dims[i];
@@ -309,5 +309,87 @@ motet_status mt_op_scan(mt_op_context *c)
     if (state.values) clear_all(state.values, c->in_count);
     if (state.made) clear_all(state.made, state.body->output_count);
     drop_yields(&state.scans);
+    return status;
+}
+
+/* --- Scan before opset 9: every input has a batch axis, over which Scan as it is now is repeated --------------------
+ */
+
+/* Image `batch` of every input but the first, the lengths of the sequences. */
+static motet_status take_batch(mt_op_context *c, int64_t batch, motet_tensor *slices)
+{
+    for (int i = 1; i < c->in_count; i++) {
+        const motet_tensor *in = c->in[i];
+        int64_t length = mt_span(in->dims, 1, in->rank);
+        MT_TRY(mt_tensor_alloc(&slices[i - 1], in->type, in->rank - 1, in->dims + 1));
+        MT_TRY(mt_copy_row(&slices[i - 1], 0, in, batch * length, length));
+    }
+    return MOTET_OK;
+}
+
+typedef struct batched_scan {
+    mt_op_context inner;
+    motet_tensor *slices, *made;
+    const motet_tensor **in;
+    motet_tensor **out;
+    int64_t batches;
+    yields results;
+} batched_scan;
+
+static motet_status prepare_batches(mt_op_context *c, batched_scan *s)
+{
+    void *in, *out;
+    int64_t steps = -1, scanned = mt_attr_int(c, "num_scan_inputs", 0);
+    for (int i = 1; i < c->in_count; i++) {
+        const motet_tensor *tensor;
+        bool sequence = i >= c->in_count - scanned;
+        MT_TRY(mt_need(c, i, &tensor));
+        if (tensor->kind != MOTET_TENSOR || tensor->rank < 1 + sequence)
+            return mt_op_fail(c, MOTET_ERROR_SHAPE, "input %d: expected a batch%s", i, sequence ? " of sequences" : "");
+        if (i > 1 && tensor->dims[0] != s->batches) return mt_op_fail(c, MOTET_ERROR_SHAPE, "batches of two sizes");
+        s->batches = tensor->dims[0];
+        if (sequence) steps = tensor->dims[1];
+    }
+    const motet_tensor *lengths = mt_in(c, 0);
+    for (int64_t i = 0; lengths && lengths->type == MOTET_INT64 && i < lengths->count; i++)
+        if (((const int64_t *)lengths->data)[i] != steps)
+            return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "sequences of different lengths are not supported");
+    MT_TRY(empty_tensors(c, c->in_count, &s->slices));
+    MT_TRY(empty_tensors(c, c->out_count, &s->made));
+    MT_TRY(mt_scratch_array(c, c->in_count, sizeof *s->in, &in));
+    MT_TRY(mt_scratch_array(c, c->out_count, sizeof *s->out, &out));
+    s->in = in;
+    s->out = out;
+    for (int i = 0; i < c->in_count; i++) s->in[i] = &s->slices[i];
+    for (int i = 0; i < c->out_count; i++) s->out[i] = &s->made[i];
+    s->inner = *c;
+    s->inner.in = s->in;
+    s->inner.out = s->out;
+    s->inner.in_count = c->in_count - 1;
+    s->results.width = (size_t)c->out_count;
+    return MOTET_OK;
+}
+
+static motet_status run_batches(mt_op_context *c, batched_scan *s)
+{
+    if (c->in_count < 2) return mt_op_fail(c, MOTET_ERROR_FORMAT, "there is nothing to scan");
+    MT_TRY(prepare_batches(c, s));
+    for (int64_t batch = 0; batch < s->batches; batch++) {
+        MT_TRY(take_batch(c, batch, s->slices));
+        MT_TRY(mt_op_scan(&s->inner));
+        MT_TRY(keep_yields(&s->results, s->made));
+        clear_all(s->slices, c->in_count);
+    }
+    for (int i = 0; i < c->out_count; i++) MT_TRY(stack_yields(c, i, &s->results, (size_t)i, 0, false));
+    return MOTET_OK;
+}
+
+motet_status mt_op_scan_8(mt_op_context *c)
+{
+    batched_scan state = {.batches = 0};
+    motet_status status = run_batches(c, &state);
+    if (state.slices) clear_all(state.slices, c->in_count);
+    if (state.made) clear_all(state.made, c->out_count);
+    drop_yields(&state.results);
     return status;
 }
