@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/memory.h"
+#include "core/narrow.h"
 #include "core/pool.h"
 #include "core/status.h"
 #include "core/tensor.h"
@@ -116,6 +117,61 @@ static void lists_share_their_items(void **state)
     motet_tensor_destroy(text);
 }
 
+static const motet_type small_floats[] = {MOTET_FLOAT8E4M3FN,   MOTET_FLOAT8E4M3FNUZ, MOTET_FLOAT8E5M2,
+                                          MOTET_FLOAT8E5M2FNUZ, MOTET_FLOAT4E2M1,     MOTET_FLOAT8E8M0,
+                                          MOTET_FLOAT6E2M3,     MOTET_FLOAT6E3M2};
+
+/* Every code that is a number comes back from its value, and what lies between two goes to the nearer one. */
+static void small_floats_round_to_the_nearest(void **state)
+{
+    (void)state;
+    const mt_small_rules rules = {.scale_rounding = MT_ROUND_NEAREST};
+    for (size_t i = 0; i < sizeof small_floats / sizeof *small_floats; i++) {
+        motet_type type = small_floats[i];
+        int bits = mt_packed_bits(type) ? mt_packed_bits(type) : 8;
+        assert_true(mt_is_small_float(type));
+        for (int code = 0; code < 1 << bits; code++) {
+            double value = mt_small_float_decode(type, (uint8_t)code);
+            if (value != value || value - value != 0) continue;
+            assert_int_equal(mt_small_float_encode(type, value, &rules), code);
+            if (code + 1 == 1 << bits) continue;
+            double next = mt_small_float_decode(type, (uint8_t)(code + 1));
+            if (type == MOTET_FLOAT8E8M0 || next != next || next - next != 0 || next * value <= 0) continue;
+            assert_int_equal(mt_small_float_encode(type, value + 0.25 * (next - value), &rules), code);
+            assert_int_equal(mt_small_float_encode(type, value + 0.75 * (next - value), &rules), code + 1);
+            assert_int_equal(mt_small_float_encode(type, value + 0.5 * (next - value), &rules) & 1, 0);
+        }
+    }
+    const mt_small_rules spill = {.overflow = true};
+    assert_int_equal(mt_small_float_encode(MOTET_FLOAT8E4M3FN, 1e30, &rules), 0x7e);
+    assert_int_equal(mt_small_float_encode(MOTET_FLOAT8E4M3FN, 1e30, &spill), 0x7f);
+    assert_int_equal(mt_small_float_encode(MOTET_FLOAT8E5M2, -1e30, &rules), 0xfb);
+    assert_int_equal(mt_small_float_encode(MOTET_FLOAT8E5M2, -1e30, &spill), 0xfc);
+    assert_int_equal(mt_small_float_encode(MOTET_FLOAT8E5M2FNUZ, -0.0, &rules), 0);
+    assert_int_equal(mt_small_float_encode(MOTET_FLOAT4E2M1, -100, &rules), 0xf);
+}
+
+static void packed_elements_come_back(void **state)
+{
+    (void)state;
+    static const motet_type types[] = {MOTET_INT2,       MOTET_UINT2,      MOTET_INT4,      MOTET_UINT4,
+                                       MOTET_FLOAT4E2M1, MOTET_FLOAT6E2M3, MOTET_FLOAT6E3M2};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        for (size_t count = 0; count < 20; count++) {
+            uint8_t packed[32], elements[20], again[32];
+            for (size_t k = 0; k < sizeof packed; k++) packed[k] = (uint8_t)(k * 89 + 41);
+            mt_unpack(types[i], packed, count, elements);
+            mt_pack(types[i], elements, count, again);
+            size_t bits = count * (size_t)mt_packed_bits(types[i]);
+            assert_int_equal(mt_packed_bytes(types[i], count), (bits + 7) / 8);
+            assert_memory_equal(packed, again, bits / 8);
+        }
+    }
+    uint8_t elements[3];
+    mt_unpack(MOTET_INT4, (const uint8_t[]){0x87, 0x0f}, 3, elements);
+    assert_memory_equal(elements, ((const int8_t[]){7, -8, -1}), 3);
+}
+
 static void mark(void *context, size_t block)
 {
     ((unsigned char *)context)[block]++;
@@ -149,6 +205,8 @@ int main(void)
         cmocka_unit_test(shared_tensors_live_as_long_as_the_last),
         cmocka_unit_test(strings_are_owned),
         cmocka_unit_test(lists_share_their_items),
+        cmocka_unit_test(small_floats_round_to_the_nearest),
+        cmocka_unit_test(packed_elements_come_back),
         cmocka_unit_test(every_block_runs_once),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);

@@ -266,8 +266,9 @@ static void tensors_that_lie_are_refused(void **state)
     refuse_tensor(tensor("w", MOTET_DOUBLE, "2305843009213693952", raw_data("", 0)), MOTET_ERROR_LIMIT, "memory");
     refuse_tensor(tensor("w", MOTET_FLOAT, "-1", NONE), MOTET_ERROR_LIMIT, "[-1]");
     refuse_tensor(tensor("w", MOTET_FLOAT, "1 1 1 1 1 1 1 1 1", FLOATS(1)), MOTET_ERROR_LIMIT, "9 axes");
-    refuse_tensor(tensor("w", 22, "2", raw_data("1", 1)), MOTET_ERROR_UNSUPPORTED, "int4");
-    refuse_tensor(tensor("w", 99, "2", raw_data("1", 1)), MOTET_ERROR_UNSUPPORTED, "unknown (99)");
+    refuse_tensor(tensor("w", 29, "2", raw_data("1", 1)), MOTET_ERROR_UNSUPPORTED, "type 29");
+    refuse_tensor(tensor("w", MOTET_INT4, "3", raw_data("1", 1)), MOTET_ERROR_FORMAT, "2 bytes");
+    refuse_tensor(tensor("w", 99, "2", raw_data("1", 1)), MOTET_ERROR_UNSUPPORTED, "type 99");
     refuse_tensor(tensor("w", -5, "2", raw_data("1", 1)), MOTET_ERROR_FORMAT, "no element type");
     refuse_tensor(tensor("w", MOTET_STRING, "1", raw_data("a", 1)), MOTET_ERROR_FORMAT, "strings");
     refuse_tensor(tensor("w", MOTET_FLOAT, "1", JOIN(FLOATS(1), message(3, NONE))), MOTET_ERROR_UNSUPPORTED,
