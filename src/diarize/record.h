@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "core/store.h"
 
 enum { MT_MAX_VOICE = 1024 }; /* the longest voice vector */
 
@@ -34,10 +35,18 @@ typedef struct mt_record {
     float *vectors;    /* dims a voice, unit length */
     uint8_t *activity; /* frames a voice: 255 * probability */
     size_t vector_capacity, activity_capacity;
+    mt_store *stores; /* of the vectors and of the activity; NULL: they are in memory as everything else */
 } mt_record;
 
 void mt_record_init(mt_record *record, int frames, int dims);
 void mt_record_free(mt_record *record); /* leaves it empty, as after mt_record_init */
+
+/* Keeps vectors and activity, nearly all of it, in files from now on, where they do not move (store.h). Only while it
+ * is empty. Errors: MEMORY. */
+motet_status mt_record_keep_in_files(mt_record *record);
+
+/* The voices before `voice` will not be looked at for a while. */
+void mt_record_let_go(mt_record *record, size_t voice);
 
 motet_status mt_record_window_begin(mt_record *record, int64_t start);
 

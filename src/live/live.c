@@ -7,6 +7,7 @@
 
 #include "core/memory.h"
 #include "diarize/diarizer.h"
+#include "live/refine.h"
 #include "live/tracker.h"
 #include "live/turns.h"
 
@@ -24,6 +25,7 @@ struct motet_live {
     const motet_diarizer_info *info;
     mt_tracker tracker;
     mt_live_turns turns;
+    mt_refiner refiner;
     motet_latency *latency;
     motet_live_listener listener;
     void *user;
@@ -167,6 +169,18 @@ static motet_status account(motet_live *l, const motet_chunk *chunk, double befo
     return motet_latency_add(l->latency, &row);
 }
 
+/* Voices before it are in windows that no window to come overlaps, and whose frames are decided. */
+static size_t first_needed(const motet_live *l, const mt_record *record)
+{
+    size_t window = mt_live_turns_first_window(&l->turns, record), first, end;
+    if (window > l->tracker.settled) window = l->tracker.settled;
+    if (window >= record->window_count) return 0;
+    int64_t start = record->windows[window].start - 2 * record->frames; /* their voices' context */
+    while (window > 0 && record->windows[window].start > start) window--;
+    mt_record_voices_of(record, window, &first, &end);
+    return first;
+}
+
 static motet_status on_window(void *user, const motet_chunk *chunk)
 {
     motet_live *l = user;
@@ -175,9 +189,11 @@ static motet_status on_window(void *user, const motet_chunk *chunk)
     l->heard = frames_of(l, chunk->start + l->info->window);
     int64_t all = (l->samples + l->samples_a_frame - 1) / l->samples_a_frame;
     if (l->heard > all) l->heard = all;
+    MT_TRY(mt_refiner_step(&l->refiner, l->diarizer, record, &l->tracker, l->heard));
     MT_TRY(mt_tracker_window(&l->tracker, record, mt_live_turns_first_window(&l->turns, record)));
     MT_TRY(tell_merges(l));
     MT_TRY(decide(l, decided_until(l)));
+    mt_record_let_go(record, first_needed(l, record));
     return l->in_gap ? MOTET_OK : account(l, chunk, before);
 }
 
@@ -212,6 +228,7 @@ static motet_status set_up(motet_live *l)
     l->turns.tell = tell_turn;
     l->turns.user = l;
     l->origin.captured = -1;
+    mt_refiner_init(&l->refiner, l->options.refine, l->info->frame);
     mt_tracker_init(&l->tracker, mt_diarizer_record(l->diarizer)->dims, mt_diarizer_rules(l->diarizer),
                     l->info->window / l->info->hop);
     return mt_diarizer_follow(l->diarizer, on_window, leave_out, l);
@@ -235,6 +252,7 @@ motet_status motet_live_create(const motet_live_options *options, motet_live **o
 void motet_live_destroy(motet_live *l)
 {
     if (!l) return;
+    mt_refiner_stop(&l->refiner);
     mt_tracker_free(&l->tracker);
     mt_live_turns_free(&l->turns);
     mt_free(l->shown);
@@ -315,9 +333,17 @@ static motet_status end_gap(motet_live *l)
     return MOTET_OK;
 }
 
+/* What a stream needs that a reset has taken. */
+static motet_status make_ready(motet_live *l)
+{
+    mt_record *record = mt_diarizer_record(l->diarizer);
+    return record->stores ? MOTET_OK : mt_record_keep_in_files(record);
+}
+
 motet_status motet_live_gap(motet_live *l, double seconds, const char *reason)
 {
     if (!(seconds > 0)) return MOTET_OK;
+    MT_TRY(make_ready(l));
     bool goes_on = l->gap.reason != NULL;
     if (!goes_on) l->gap.start = l->samples;
     l->gap.reason = reason;
@@ -332,6 +358,7 @@ motet_status motet_live_gap(motet_live *l, double seconds, const char *reason)
 
 motet_status motet_live_push(motet_live *l, const float *samples, size_t count, const motet_live_origin *origin)
 {
+    MT_TRY(make_ready(l));
     MT_TRY(end_gap(l));
     watch_level(l, samples, count);
     l->origin.captured = origin ? origin->captured : -1;
@@ -379,6 +406,8 @@ static motet_status tell_final(motet_live *l, const motet_diarization *result)
 
 static void reset(motet_live *l)
 {
+    mt_refiner_stop(&l->refiner);
+    mt_refiner_init(&l->refiner, l->options.refine, l->info->frame);
     motet_diarizer_reset(l->diarizer);
     mt_tracker_free(&l->tracker);
     mt_live_turns_free(&l->turns);
@@ -396,6 +425,7 @@ static motet_status conclude(motet_live *l, motet_diarization **out)
     l->behind = false;
     MT_TRY(end_gap(l));
     MT_TRY(mt_diarizer_complete(l->diarizer));
+    mt_refiner_stop(&l->refiner);
     MT_TRY(decide(l, l->heard));
     MT_TRY(mt_live_turns_end(&l->turns, -1));
     MT_TRY(motet_diarizer_finish(l->diarizer, out));

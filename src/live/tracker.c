@@ -364,3 +364,75 @@ motet_status mt_tracker_window(mt_tracker *t, mt_record *record, size_t from)
     crowd_free(&c);
     return status;
 }
+
+/* --- from a global pass ---------------------------------------------------------------------------------------- */
+
+/* What the speakers of the global pass and those known share, by the voices that took part in the clustering. */
+static motet_status compare_passes(const mt_tracker *t, const mt_record *record, const mt_record *passed, int speakers,
+                                   table *b)
+{
+    size_t n = (size_t)speakers, s = (size_t)t->speaker_count;
+    *b = (table){speakers, t->speaker_count, mt_alloc_zero(n * s, sizeof(float)), mt_alloc_zero(n, sizeof(float)),
+                 mt_alloc_array(n, sizeof(int))};
+    if (!b->shared || !b->weights || !b->identity) return mt_fail_memory(n * (s + 2) * sizeof(float));
+    for (size_t v = 0; v < passed->voice_count; v++) {
+        float alone = passed->voices[v].alone;
+        int owner = mt_tracker_stands_for(t, record->voices[v].speaker);
+        if (alone < t->rules.min_clean) continue;
+        b->weights[passed->voices[v].speaker] += alone;
+        if (owner >= 0) *shared(b, passed->voices[v].speaker, owner) += alone;
+    }
+    return MOTET_OK;
+}
+
+/* One point for each speaker of the global pass, and the voices that were settled since then. */
+static motet_status replace_points(mt_tracker *t, const mt_record *record, const mt_record *passed, const table *b)
+{
+    size_t dims = (size_t)t->points.dims, n = (size_t)b->clusters;
+    float *sums = mt_alloc_zero(n * dims, sizeof *sums);
+    if (!sums) return mt_fail_memory(n * dims * sizeof *sums);
+    for (size_t v = 0; v < passed->voice_count; v++) {
+        float alone = passed->voices[v].alone, *sum = sums + (size_t)passed->voices[v].speaker * dims;
+        const float *vector = mt_record_vector(passed, v);
+        if (alone < t->rules.min_clean) continue;
+        for (size_t d = 0; d < dims; d++) sum[d] += alone * vector[d];
+    }
+    mt_points_free(&t->points);
+    mt_free(t->owners);
+    t->owners = NULL;
+    t->owner_capacity = 0;
+    motet_status status = MOTET_OK;
+    for (size_t c = 0; c < n && status == MOTET_OK; c++) {
+        float norm = sqrtf(mt_dot(sums + c * dims, sums + c * dims, (int)dims));
+        if (!(norm > 0) || b->identity[c] < 0) continue;
+        for (size_t d = 0; d < dims; d++) sums[c * dims + d] /= norm;
+        if (!mt_reserve((void **)&t->owners, (size_t)t->points.count, &t->owner_capacity, sizeof *t->owners)) {
+            status = mt_fail_memory(n * sizeof *t->owners);
+            break;
+        }
+        t->owners[t->points.count] = mt_tracker_stands_for(t, b->identity[c]);
+        status = mt_points_add(&t->points, sums + c * dims, b->weights[c]);
+    }
+    for (size_t w = passed->window_count; w < t->settled && status == MOTET_OK; w++)
+        status = add_window(t, record, w, &t->points, &t->owners, &t->owner_capacity);
+    mt_free(sums);
+    return status;
+}
+
+motet_status mt_tracker_adopt(mt_tracker *t, const mt_record *record, const mt_record *passed, int speakers)
+{
+    table b = {0};
+    if (t->settled < passed->window_count || !speakers || !t->speaker_count) return MOTET_OK;
+    motet_status status = compare_passes(t, record, passed, speakers, &b);
+    if (status == MOTET_OK) status = find_identities(&b);
+    if (status == MOTET_OK) {
+        for (int s = 0; s < b.speakers; s++) {
+            int other = t->speakers[s].merged_into < 0 ? lies_with(&b, s) : -1;
+            if (other >= 0) t->speakers[s].merged_into = other;
+        }
+        status = find_newcomers(t, &b);
+    }
+    if (status == MOTET_OK) status = replace_points(t, record, passed, &b);
+    table_free(&b);
+    return status;
+}

@@ -40,6 +40,11 @@ void mt_tracker_free(mt_tracker *tracker); /* leaves it as after mt_tracker_init
 /* Takes the window that went on record last, and sets `speaker` of the voices of the windows from `from` on. */
 motet_status mt_tracker_window(mt_tracker *tracker, mt_record *record, size_t from);
 
+/* Takes over what a global pass has made of the windows that were on record then (`passed`, whose voices have speakers
+ * 0 .. speakers - 1), all of them settled by now: its speakers are matched with those known, and its clusters replace
+ * the points. */
+motet_status mt_tracker_adopt(mt_tracker *tracker, const mt_record *record, const mt_record *passed, int speakers);
+
 /* The speaker that stands for `speaker` now. */
 int mt_tracker_stands_for(const mt_tracker *tracker, int speaker);
 

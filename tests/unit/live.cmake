@@ -5,3 +5,4 @@ motet_test(test_live ${CMAKE_CURRENT_LIST_DIR}/test_live.c motet_static PkgConfi
 set_property(TEST test_live APPEND PROPERTY LABELS threads)
 motet_test(test_recorder ${CMAKE_CURRENT_LIST_DIR}/test_recorder.c mt_audio mt_core)
 set_property(TEST test_recorder APPEND PROPERTY LABELS threads)
+motet_test(test_store ${CMAKE_CURRENT_LIST_DIR}/test_store.c mt_core)

@@ -106,6 +106,7 @@ static motet_live *open_live(double latency, int threads, ear *e)
     options.diarize.model = model;
     options.diarize.threads = threads;
     options.latency = latency;
+    options.refine = 20;
     motet_status status = motet_live_create(&options, &live);
     assert_string_equal(status == MOTET_OK ? "" : motet_error_message(), "");
     memset(e, 0, sizeof *e);
