@@ -45,4 +45,8 @@ void cli_catch_signals(void);
 bool cli_interrupted(void);
 int cli_die_of_signal(void);
 
+/* What the second signal writes to stderr before it kills, to leave a terminal in order; NULL: nothing. It is kept by
+ * reference. */
+void cli_before_dying(const char *text);
+
 #endif

@@ -137,14 +137,27 @@ bool cli_find_model(const char *name, char *path, size_t size)
 
 static volatile sig_atomic_t caught;
 
+static const char *volatile last_words;
+
+void cli_before_dying(const char *text)
+{
+    last_words = text;
+}
+
 static void on_signal(int number)
 {
+    if (caught) {
+        const char *words = last_words;
+        if (words) (void)!write(STDERR_FILENO, words, strlen(words));
+        signal(number, SIG_DFL);
+        raise(number);
+    }
     caught = number;
 }
 
 void cli_catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

@@ -24,17 +24,32 @@ static bool open_json(event_sink *sink, const settings *s, const char *file_id)
     return false;
 }
 
-bool event_sink_open(event_sink *sink, const char *command, const settings *s, const char *file_id, bool view)
+bool event_sink_open(event_sink *sink, const char *command, const settings *s, const char *file_id, bool wants_view)
 {
-    (void)view;
-    *sink = (event_sink){.command = command, .began = monotonic_seconds(), .lines = !s->quiet};
-    return open_json(sink, s, file_id);
+    *sink = (event_sink){.command = command, .began = monotonic_seconds()};
+    if (!open_json(sink, s, file_id)) return false;
+    bool shares = sink->json == stdout && isatty(STDOUT_FILENO) == 1;
+    if (wants_view && !shares) sink->view = view_open();
+    sink->lines = !s->quiet && !sink->view && !shares;
+    return true;
+}
+
+void event_sink_end(event_sink *sink)
+{
+    view_close(sink->view);
+    sink->view = NULL;
+}
+
+static void close_json(event_sink *sink)
+{
+    if (sink->json && sink->json != stdout) fclose(sink->json);
+    sink->json = NULL;
 }
 
 void event_sink_close(event_sink *sink)
 {
-    if (sink->json && sink->json != stdout) fclose(sink->json);
-    sink->json = NULL;
+    event_sink_end(sink);
+    close_json(sink);
 }
 
 static double wall_seconds(void)
@@ -55,7 +70,7 @@ static bool write_json(event_sink *sink, const char *channel, const motet_live_e
     if (written) return true;
     bool gone = errno == EPIPE;
     if (!gone) cli_say(sink->command, "events: cannot write: %s; going on without them", strerror(errno));
-    event_sink_close(sink);
+    close_json(sink);
     return !gone;
 }
 
@@ -86,6 +101,7 @@ static void print_line(const char *channel, const motet_live_event *event)
 
 bool event_sink_take(event_sink *sink, const char *channel, const motet_live_event *event)
 {
+    if (sink->view) view_take(sink->view, channel, event);
     if (sink->lines) print_line(channel, event);
     return !sink->json || write_json(sink, channel, event);
 }

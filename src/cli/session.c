@@ -3,7 +3,7 @@
  * once. */
 #include "session.h"
 
-#include <errno.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +30,7 @@ struct session {
     motet_recorder *recorder; /* NULL: nothing is recorded, or no longer */
     bool record_failed;
     double zero, told_at;
+    double peak;      /* loudest sample since the picture was drawn */
     bool output_gone; /* whoever read it has gone: end quietly */
 };
 
@@ -91,6 +92,10 @@ static int on_event(void *user, const motet_live_event *event)
 static void on_samples(void *user, channel *c, const float *samples, size_t count)
 {
     session *s = user;
+    for (size_t i = 0; i < count; i++) {
+        double level = fabs((double)samples[i]);
+        if (level > s->peak) s->peak = level;
+    }
     if (!s->recorder || s->record_failed) return;
     if (motet_recorder_write(s->recorder, (int)(c - s->channels), samples, count) != MOTET_OK) record_failed(s);
 }
@@ -159,6 +164,20 @@ static motet_status tell_stats(session *s)
     return status;
 }
 
+static void draw(session *s)
+{
+    if (!s->sink.view) return;
+    const motet_capture *capture = s->channels[0].feeds[0].capture;
+    motet_capture_state state;
+    motet_capture_look(s->channels[0].feeds[0].capture, &state);
+    view_state picture = {.time = motet_live_time(s->channels[0].live),
+                          .peak = s->peak,
+                          .latency = s->request.live.latency,
+                          .source = motet_capture_name(capture),
+                          .trouble = state.trouble};
+    if (view_draw(s->sink.view, &picture)) s->peak = 0;
+}
+
 static bool should_end(const session *s)
 {
     const session_request *r = &s->request;
@@ -185,6 +204,7 @@ static motet_status work(session *s)
             table_wanted = 0;
             print_table(s);
         }
+        draw(s);
     }
     return status;
 }
@@ -254,6 +274,7 @@ int session_run(session *s)
     if (start_recording(s) && event_sink_open(&s->sink, r->command, r->settings, r->file_id, r->view)) {
         motet_status status = work(s);
         if (status == MOTET_OK) status = finish(s);
+        event_sink_end(&s->sink);
         end_recording(s);
         if (status == MOTET_OK)
             code = !write_outputs(s) ? EXIT_FAILED : all_whole(s) && !s->record_failed ? EXIT_DONE : EXIT_PARTLY;
