@@ -230,5 +230,36 @@ listen --source monitor --until-silence 2s
 wait $program
 check "silence ends it" test $? = 0
 
+# --- the view, in a terminal ---
+fits() { # COLUMNS ROWS: the picture is of that size, and all of it is there
+    awk -v columns="$1" -v rows="$2" '
+        length($0) > columns { print "a line of", length($0) > "/dev/stderr"; bad = 1 }
+        /^motet live .*dB$/ { head = 1 } /SPEAKER_00 .*\|.*[#=].*\|$/ { lane = 1 } /now\|$/ { axis = 1 } /\^C ends/ { status = NR == rows }
+        END { print NR, head, lane, axis, status; exit bad || !(head && lane && axis && status) }'
+}
+
+if command -v tmux >/dev/null; then
+    fresh
+    terminal="tmux -S $work/tmux"
+    $terminal -f /dev/null new-session -d -x 80 -y 24 "$motet live --source monitor --output out; sleep 60"
+    play room
+    sleep 8
+    $terminal capture-pane -p >picture
+    check "the view at 80x24" fits 80 24 <picture
+    $terminal resize-window -x 200 -y 60
+    sleep 1.5
+    $terminal capture-pane -p >picture
+    check "the view at 200x60" fits 200 60 <picture
+    $terminal send-keys C-c
+    sleep 2
+    $terminal capture-pane -p >picture
+    check "the terminal as it was" sh -c '! grep -q "now|" picture && grep -q "capture to event" picture'
+    check "^C ends with final turns" test -s out/live-*.rttm
+    $terminal kill-server
+    stop_playing
+else
+    echo "left out: the view, tmux is not installed"
+fi
+
 echo "$((cases - failures)) passed, $failures failed"
 [ $failures = 0 ]
