@@ -3,7 +3,7 @@ PRESET ?= release
 BUILD = build/$(PRESET)
 PREFIX ?= /usr/local
 
-.PHONY: deps build demo test asan tsan tsan-threads valgrind conformance eval bench install clean
+.PHONY: deps build demo test asan tsan tsan-threads valgrind conformance zoo eval bench install clean
 
 deps:
 	scripts/deps.sh
@@ -34,6 +34,9 @@ valgrind: build
 
 conformance: build
 	tests/conformance/run.sh $(BUILD)
+
+zoo: build
+	tests/zoo/run.sh $(BUILD)
 
 eval: build
 	scripts/eval.sh $(BUILD)/motet

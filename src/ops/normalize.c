@@ -127,16 +127,17 @@ static motet_status spread(mt_op_context *c, int i, motet_type type, int rank, c
     return mt_broadcast_copy(c, &plan, &target, &source);
 }
 
-/* Outputs 1 and 2 of LayerNormalization: mean and 1 / deviation of every row, float32 unless computed in double. */
+/* Outputs 1 and 2 of LayerNormalization: mean and 1 / deviation of every row, float32 unless computed in double. RMS
+ * normalisation, which ONNX Runtime gives an output more than the standard, has the latter at 1. */
 static motet_status row_outputs(mt_op_context *c, const motet_tensor *in, int axis, layer_work *work)
 {
     int64_t dims[MOTET_MAX_RANK];
     for (int i = 0; i < in->rank; i++) dims[i] = i < axis ? in->dims[i] : 1;
-    for (int i = 1; i <= 2; i++) {
+    for (int i = 1; i <= (work->centred ? 2 : 1); i++) {
         if (!mt_wanted(c, i)) continue;
         motet_tensor *out;
         MT_TRY(mt_out(c, i, work->type, in->rank, dims, &out));
-        *(i == 1 ? &work->mean : &work->factor) = out->data;
+        *(i == 1 && work->centred ? &work->mean : &work->factor) = out->data;
     }
     return MOTET_OK;
 }
@@ -156,10 +157,8 @@ static motet_status layer(mt_op_context *c, bool centred)
     work.epsilon = (double)mt_attr_float(c, "epsilon", 1e-5f);
     MT_TRY(mt_values(c, in, work.type, &work.x));
     MT_TRY(spread(c, 1, work.type, in->rank - axis, in->dims + axis, &work.scale));
-    if (centred) {
-        MT_TRY(spread(c, 2, work.type, in->rank - axis, in->dims + axis, &work.bias));
-        MT_TRY(row_outputs(c, in, axis, &work));
-    }
+    if (centred) MT_TRY(spread(c, 2, work.type, in->rank - axis, in->dims + axis, &work.bias));
+    MT_TRY(row_outputs(c, in, axis, &work));
     mt_ranges(c->pool, mt_span(in->dims, 0, axis), mt_row_grain(work.width), layer_rows, &work);
     mt_value_out_store(&out);
     return MOTET_OK;

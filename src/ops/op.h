@@ -49,7 +49,7 @@ typedef motet_status (*mt_op_function)(mt_op_context *context);
 /* Input i, or NULL when it is left out or beyond the node's list. */
 static inline const motet_tensor *mt_in(const mt_op_context *c, int i)
 {
-    return i < c->in_count ? c->in[i] : NULL;
+    return i >= 0 && i < c->in_count ? c->in[i] : NULL;
 }
 
 /* Input i, which must be there. */

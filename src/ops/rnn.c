@@ -7,83 +7,16 @@
 #include <math.h>
 #include <string.h>
 
-#include "kernels/math.h"
+#include "ops/activation.h"
+#include "ops/inner.h"
 #include "ops/matmul.h"
-#include "ops/support.h"
 
 /* --- activations ---------------------------------------------------------------------------------------------- */
-
-typedef struct activation {
-    void (*run)(float *x, int64_t n, float a, float b);
-    float a, b;
-} activation;
-
-#define ACTIVATION(name, F)                                                                                            \
-    MT_SIMD static void act_##name(float *x, int64_t n, float a, float b)                                              \
-    {                                                                                                                  \
-        (void)a;                                                                                                       \
-        (void)b;                                                                                                       \
-        for (int64_t i = 0; i < n; i++) x[i] = F(x[i]);                                                                \
-    }
-#define RELU(x)         ((x) > 0 ? (x) : 0)
-#define AFFINE(x)       (a * (x) + b)
-#define LEAKY(x)        ((x) < 0 ? a * (x) : (x))
-#define THRESHOLDED(x)  ((x) >= a ? (x) : 0)
-#define SCALED_TANH(x)  (a * mt_tanhf(b * (x)))
-#define UNIT(x)         ((x) < 0 ? 0 : (x) > 1 ? 1 : (x))
-#define HARD_SIGMOID(x) UNIT(a *(x) + b)
-#define ELU(x)          ((x) < 0 ? a * (mt_expf(x) - 1) : (x))
-#define SOFTSIGN(x)     ((x) / (1 + fabsf(x)))
-#define SOFTPLUS(x)     log1pf(mt_expf(x))
-ACTIVATION(sigmoid, mt_sigmoidf)
-ACTIVATION(tanh, mt_tanhf)
-ACTIVATION(relu, RELU)
-ACTIVATION(affine, AFFINE)
-ACTIVATION(leaky, LEAKY)
-ACTIVATION(thresholded, THRESHOLDED)
-ACTIVATION(scaled_tanh, SCALED_TANH)
-ACTIVATION(hard_sigmoid, HARD_SIGMOID)
-ACTIVATION(elu, ELU)
-ACTIVATION(softsign, SOFTSIGN)
-ACTIVATION(softplus, SOFTPLUS)
-
-static const struct {
-    const char *name;
-    activation plain; /* with the parameters that hold when none are given */
-} activations[] = {
-    {"Sigmoid", {act_sigmoid, 0, 0}},
-    {"Tanh", {act_tanh, 0, 0}},
-    {"Relu", {act_relu, 0, 0}},
-    {"Affine", {act_affine, 1, 0}},
-    {"LeakyRelu", {act_leaky, 0.01f, 0}},
-    {"ThresholdedRelu", {act_thresholded, 1, 0}},
-    {"ScaledTanh", {act_scaled_tanh, 1, 1}},
-    {"HardSigmoid", {act_hard_sigmoid, 0.2f, 0.5f}},
-    {"Elu", {act_elu, 1, 0}},
-    {"Softsign", {act_softsign, 0, 0}},
-    {"Softplus", {act_softplus, 0, 0}},
-};
-
-static bool same_name(const char *a, const char *b)
-{
-    for (; *a && *b; a++, b++)
-        if ((*a | 0x20) != (*b | 0x20)) return false;
-    return *a == *b;
-}
-
-static motet_status find_activation(mt_op_context *c, const char *name, activation *out)
-{
-    for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
-        *out = activations[i].plain;
-        if (same_name(name, activations[i].name)) return MOTET_OK;
-    }
-    return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "the activation \"%s\" is not known", name);
-}
 
 /* `each` activations for each direction, by name or the cell's own. alpha and beta are given, if at all, in the order
  * of the activations that take them. */
 static motet_status read_activations(mt_op_context *c, const char *const *own, int each, int directions,
-                                     activation *out)
+                                     mt_activation *out)
 {
     size_t named, alphas, betas, alpha = 0, beta = 0;
     const mt_string *names = mt_attr_strings(c, "activations", &named);
@@ -92,11 +25,9 @@ static motet_status read_activations(mt_op_context *c, const char *const *own, i
         return mt_op_fail(c, MOTET_ERROR_FORMAT, "%zu activations: expected %d", named, each * directions);
     for (int i = 0; i < each * directions; i++) {
         const char *name = names ? (names[i].bytes ? names[i].bytes : "") : own[i % each];
-        MT_TRY(find_activation(c, name, &out[i]));
-        bool takes_b = out[i].run == act_affine || out[i].run == act_scaled_tanh || out[i].run == act_hard_sigmoid;
-        bool takes_a = takes_b || out[i].run == act_leaky || out[i].run == act_thresholded || out[i].run == act_elu;
-        if (takes_a && alpha < alphas) out[i].a = a[alpha++];
-        if (takes_b && beta < betas) out[i].b = b[beta++];
+        MT_TRY(mt_activation_find(c, name, &out[i]));
+        if (out[i].takes > 0 && alpha < alphas) out[i].a = a[alpha++];
+        if (out[i].takes > 1 && beta < betas) out[i].b = b[beta++];
     }
     return MOTET_OK;
 }
@@ -109,12 +40,13 @@ typedef struct recurrent recurrent;
 typedef struct direction {
     const recurrent *net;
     bool backwards;
-    const activation *act;
+    const mt_activation *act;
     const float *r, *bias, *peepholes; /* this direction's part; bias and peepholes may be NULL */
     const float *w_packed, *r_packed;
     float *input_part;  /* [steps * batch, gates * hidden] */
     float *hidden_part; /* [batch, gates * hidden] */
     float *h, *c;       /* [batch, hidden] */
+    float *rounded;     /* h in 8 bits, where that is asked for */
     float *y;           /* this direction's first row in the output Y, or NULL */
 } direction;
 
@@ -126,12 +58,13 @@ struct recurrent {
     int gates, each; /* gates of a cell, activations of a direction */
     int directions;
     bool batch_first, input_forget, linear_before_reset;
-    float clip; /* infinity: none */
+    bool eight_bits; /* inputs, all together, and each item's hidden state pass through 8 bits before products */
+    float clip;      /* infinity: none */
     int64_t steps, batch, inputs, hidden;
     const int32_t *lengths; /* of the sequences, NULL: all of them `steps` */
     const float *x;
     direction direction[2];
-    activation act[6];
+    mt_activation act[6];
 };
 
 static motet_status check_shape(mt_op_context *c, int i, int rank, const int64_t *dims)
@@ -273,6 +206,7 @@ static motet_status prepare_direction(mt_op_context *c, recurrent *n, int d)
     to->peepholes = peepholes ? (const float *)peepholes + d * 3 * n->hidden : NULL;
     MT_TRY(scratch_floats(c, n->steps * n->batch, width, &to->input_part));
     MT_TRY(scratch_floats(c, n->batch, width, &to->hidden_part));
+    if (n->eight_bits) MT_TRY(scratch_floats(c, n->batch, n->hidden, &to->rounded));
     MT_TRY(initial_state(c, n, 5, d, &to->h));
     return initial_state(c, n, 6, d, &to->c);
 }
@@ -295,13 +229,31 @@ static void multiply_inputs(mt_pool *pool, const direction *d)
     mt_sgemm(pool, &shape, n->x, d->w_packed, d->input_part);
 }
 
+/* Each value as the nearest of 256 levels between the least and the largest, 0 among them: what DynamicQuantizeLinear
+ * and back make of it. */
+static void through_8_bits(float *to, const float *from, int64_t count)
+{
+    float least = 0, most = 0;
+    for (int64_t i = 0; i < count; i++) {
+        least = fminf(least, from[i]);
+        most = fmaxf(most, from[i]);
+    }
+    float scale = most > least ? (most - least) / 255 : 1, zero = rintf(-least / scale);
+    for (int64_t i = 0; i < count; i++) {
+        float level = rintf(from[i] / scale) + zero;
+        to[i] = (fminf(fmaxf(level, 0), 255) - zero) * scale;
+    }
+}
+
 static void step_batch(const direction *d, int64_t step)
 {
     const recurrent *n = d->net;
     int64_t width = n->gates * n->hidden;
     mt_gemm shape = weights_shape(n, n->batch, n->hidden);
     shape.b_packed = true;
-    mt_sgemm(NULL, &shape, d->h, d->r_packed, d->hidden_part);
+    for (int64_t b = 0; b < n->batch && n->eight_bits; b++)
+        through_8_bits(d->rounded + b * n->hidden, d->h + b * n->hidden, n->hidden);
+    mt_sgemm(NULL, &shape, n->eight_bits ? d->rounded : d->h, d->r_packed, d->hidden_part);
     for (int64_t b = 0; b < n->batch; b++) {
         int64_t length = n->lengths ? n->lengths[b] : n->steps, at = d->backwards ? length - 1 - step : step;
         if (step >= length) continue;
@@ -364,6 +316,12 @@ static motet_status recur(mt_op_context *c, recurrent *n, const char *const *own
     MT_TRY(read_activations(c, own, n->each, n->directions, n->act));
     MT_TRY(mt_values(c, x, MOTET_FLOAT, &values));
     n->x = values;
+    if (n->eight_bits) {
+        float *rounded;
+        MT_TRY(scratch_floats(c, 1, x->count, &rounded));
+        through_8_bits(rounded, values, x->count);
+        n->x = rounded;
+    }
     for (int d = 0; d < n->directions; d++) MT_TRY(prepare_direction(c, n, d));
     MT_TRY(make_y(c, n, x->type, &y));
     for (int d = 0; d < n->directions; d++) multiply_inputs(c->pool, &n->direction[d]);
@@ -376,7 +334,7 @@ static motet_status recur(mt_op_context *c, recurrent *n, const char *const *own
 /* --- the cells ------------------------------------------------------------------------------------------------ */
 
 /* x = act(clip(x + rec)) */
-static void gate(const recurrent *n, const activation *act, float *x, const float *rec, int64_t count)
+static void gate(const recurrent *n, const mt_activation *act, float *x, const float *rec, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         float sum = x[i] + rec[i];
@@ -457,4 +415,56 @@ motet_status mt_op_rnn(mt_op_context *c)
 {
     recurrent n = {.cell = rnn_cell, .gates = 1, .each = 1};
     return recur(c, &n, (const char *const[]){"Tanh", "Tanh"});
+}
+
+/* --- DynamicQuantizeLSTM -------------------------------------------------------------------------------------- */
+
+/* Input i, [directions, rows, columns] bytes with a scale and a zero point for all of a direction or for each column,
+ * as float32 [directions, columns, rows], which is how LSTM has its weights. */
+static motet_status widen_weights(mt_op_context *c, int i, int scale_input, motet_tensor *out)
+{
+    const motet_tensor *in, *scales, *zeros = mt_in(c, scale_input + 1);
+    const void *values, *by, *from_zero;
+    void *memory;
+    MT_TRY(mt_need(c, i, &in));
+    MT_TRY(mt_need_rank(c, i, 3));
+    MT_TRY(mt_need(c, scale_input, &scales));
+    int64_t ways = in->dims[0], rows = in->dims[1], columns = in->dims[2], all = ways * columns;
+    bool fits =
+        (scales->count == ways || scales->count == all) && (!zeros || zeros->count == ways || zeros->count == all);
+    if (!fits || (in->type != MOTET_INT8 && in->type != MOTET_UINT8))
+        return mt_op_fail(c, MOTET_ERROR_SHAPE,
+                          "input %d needs 8 bits and a scale and zero point for each direction or "
+                          "each column",
+                          i);
+    MT_TRY(mt_values(c, in, MOTET_FLOAT, &values));
+    MT_TRY(mt_values(c, scales, MOTET_FLOAT, &by));
+    MT_TRY(mt_values(c, zeros, MOTET_FLOAT, &from_zero));
+    MT_TRY(mt_scratch_array(c, in->count, sizeof(float), &memory));
+    for (int64_t d = 0; d < ways; d++)
+        for (int64_t k = 0; k < columns; k++) {
+            int64_t at = d * columns + k;
+            float scale = ((const float *)by)[scales->count == all ? at : d];
+            float zero = zeros ? ((const float *)from_zero)[zeros->count == all ? at : d] : 0;
+            for (int64_t r = 0; r < rows; r++)
+                ((float *)memory)[at * rows + r] =
+                    (((const float *)values)[(d * rows + r) * columns + k] - zero) * scale;
+        }
+    return mt_tensor_wrap(out, MOTET_FLOAT, 3, (int64_t[]){ways, columns, rows}, memory);
+}
+
+motet_status mt_op_dynamic_quantize_lstm(mt_op_context *c)
+{
+    recurrent n = {.cell = lstm_cell, .gates = 4, .each = 3, .eight_bits = true};
+    motet_tensor weights[2];
+    mt_inner inner;
+    MT_TRY(widen_weights(c, 1, 8, &weights[0]));
+    MT_TRY(widen_weights(c, 2, 10, &weights[1]));
+    mt_inner_begin(&inner, c);
+    for (int i = 0; i < 8; i++) mt_inner_feed(&inner, i == 1 || i == 2 ? &weights[i - 1] : mt_in(c, i));
+    for (int i = 0; i < 3; i++) mt_inner_into(&inner, i, i);
+    n.input_forget = mt_attr_int(c, "input_forget", 0) != 0;
+    inner.context.version = inner.node.version = 14;
+    inner.context.out_count = inner.node.output_count = 3;
+    return recur(&inner.context, &n, (const char *const[]){"Sigmoid", "Tanh", "Tanh"});
 }

@@ -109,6 +109,9 @@ typedef struct mt_copy {
 /* Copies the box from `from` to `to`, which have one type. */
 motet_status mt_copy_box(mt_op_context *c, motet_tensor *to, const motet_tensor *from, const mt_copy *copy);
 
+/* `out` becomes a copy of `in`, in scratch, with axis order[i] of `in` as its axis i. Not for strings. */
+motet_status mt_reorder_axes(mt_op_context *c, const motet_tensor *in, const int *order, motet_tensor *out);
+
 /* `count` elements in a row. */
 motet_status mt_copy_row(motet_tensor *to, int64_t to_start, const motet_tensor *from, int64_t from_start,
                          int64_t count);

@@ -3,7 +3,7 @@
 Run in .venv:  .venv/bin/python tests/bench/engine.py BUILD_FOLDER [--threads 2] [--rounds 7] [--cpu] [NAME...]
 
 The two take turns, round by round, with a pause between them in which ONNX Runtime's threads stop spinning; the first
-run of a round warms up and does not count. Wants out/zoo (tests/conformance/make_zoo.py) and $MOTET_DATA/../models,
+run of a round warms up and does not count. Wants out/zoo (tests/zoo/zoo.py) and $MOTET_DATA/../models,
 and leaves out what is not there. A ratio below 1 means that motet is faster.
 
 On a machine that has other work, --threads 1 --cpu compares the processor time of both, which the others hardly change

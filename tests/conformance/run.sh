@@ -3,8 +3,9 @@
 #
 #     tests/conformance/run.sh [BUILD_FOLDER]        default build/release, made when it is not there
 #
-# Makes .venv and out/zoo first where they are missing (minutes, 2 GB); everything after that is C alone. The streams
-# want $MOTET_DATA, the backend cases Debian's libonnx-testdata; what is missing is said.
+# The zoo has a command of its own, tests/zoo/run.sh, which makes its files where they are missing (10 minutes); all
+# else is C alone, once there is .venv. The streams want $MOTET_DATA, the backend cases Debian's libonnx-testdata; what is
+# missing is said.
 set -u
 cd "$(dirname "$0")/../.."
 build=${1:-build/release}
@@ -13,9 +14,6 @@ log=out/conformance
 mkdir -p $log
 
 [ -x .venv/bin/python ] || scripts/venv.sh || exit 1
-# Cases that exist are left alone; our own network is made afresh.
-.venv/bin/python tests/conformance/make_zoo.py >$log/make_zoo.log 2>&1 ||
-    { echo "make_zoo.py failed, see $log/make_zoo.log" >&2; exit 1; }
 [ -f "$build/build.ninja" ] || cmake --preset release -B "$build" >$log/cmake.log || exit 1
 cmake --build "$build" --target test_streams motet_command >$log/build.log ||
     { tail -n 30 $log/build.log >&2; exit 1; }
@@ -37,8 +35,8 @@ step() {
 
 step streams "within .* of|^ERROR|skipped:" "$build/tests/test_streams"
 step score "pairs" .venv/bin/python tests/conformance/score/oracle.py check "$build/motet"
+step zoo "^(ok|FAIL) " tests/zoo/run.sh "$build"
 step optimized "^WRONG" .venv/bin/python tests/conformance/optimized.py "$build/motet" models out/zoo
-step zoo "^(ok|FAIL) " "$build/motet" model test zoo=out/zoo
 if [ -d "$backend" ]; then
     step backend "^LOST |lost, " "$build/motet" model test --passing tests/conformance/passing.txt "onnx-1.12=$backend"
 else
