@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "ops/activation.h"
+#include "ops/named_activation.h"
 #include "ops/inner.h"
 #include "ops/matmul.h"
 
@@ -16,7 +16,7 @@
 /* `each` activations for each direction, by name or the cell's own. alpha and beta are given, if at all, in the order
  * of the activations that take them. */
 static motet_status read_activations(mt_op_context *c, const char *const *own, int each, int directions,
-                                     mt_activation *out)
+                                     mt_named_activation *out)
 {
     size_t named, alphas, betas, alpha = 0, beta = 0;
     const mt_string *names = mt_attr_strings(c, "activations", &named);
@@ -25,7 +25,7 @@ static motet_status read_activations(mt_op_context *c, const char *const *own, i
         return mt_op_fail(c, MOTET_ERROR_FORMAT, "%zu activations: expected %d", named, each * directions);
     for (int i = 0; i < each * directions; i++) {
         const char *name = names ? (names[i].bytes ? names[i].bytes : "") : own[i % each];
-        MT_TRY(mt_activation_find(c, name, &out[i]));
+        MT_TRY(mt_named_activation_find(c, name, &out[i]));
         if (out[i].takes > 0 && alpha < alphas) out[i].a = a[alpha++];
         if (out[i].takes > 1 && beta < betas) out[i].b = b[beta++];
     }
@@ -40,7 +40,7 @@ typedef struct recurrent recurrent;
 typedef struct direction {
     const recurrent *net;
     bool backwards;
-    const mt_activation *act;
+    const mt_named_activation *act;
     const float *r, *bias, *peepholes; /* this direction's part; bias and peepholes may be NULL */
     const float *w_packed, *r_packed;
     float *input_part;  /* [steps * batch, gates * hidden] */
@@ -64,7 +64,7 @@ struct recurrent {
     const int32_t *lengths; /* of the sequences, NULL: all of them `steps` */
     const float *x;
     direction direction[2];
-    mt_activation act[6];
+    mt_named_activation act[6];
 };
 
 static motet_status check_shape(mt_op_context *c, int i, int rank, const int64_t *dims)
@@ -334,7 +334,7 @@ static motet_status recur(mt_op_context *c, recurrent *n, const char *const *own
 /* --- the cells ------------------------------------------------------------------------------------------------ */
 
 /* x = act(clip(x + rec)) */
-static void gate(const recurrent *n, const mt_activation *act, float *x, const float *rec, int64_t count)
+static void gate(const recurrent *n, const mt_named_activation *act, float *x, const float *rec, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         float sum = x[i] + rec[i];

@@ -4,7 +4,7 @@
 #
 #     tests/zoo/run.sh [BUILD_FOLDER]        default build/release, made when it is not there
 #
-# Makes .venv and out/zoo, out/zoo-steps and out/zoo-operators first where they are missing (10 minutes, 5 GB); running
+# Makes .venv and out/zoo and its like first where they are missing (10 minutes, 5 GB); running
 # them is C alone and takes two minutes.
 set -u
 cd "$(dirname "$0")/../.."
@@ -31,6 +31,10 @@ step() {
 
 step zoo "files"
 step zoo-steps "quantised files, node by node on ONNX Runtime's own inputs: integers equal, floats within 1e-3"
+step zoo-segments "quantised files, from one rounding to the next: floats within 1e-3 standard deviations"
 step zoo-operators "operators of ai.onnx.ml and com.microsoft alone"
+table="$table$(grep -E '(dynamic|qdq|qoperator)' "$log/zoo.log" | sed -n 's/.* = \(.*\) std.*/\1/p' |
+    awk '$1 <= 1e-3 { near++ } END { print "               of the", NR, "quantised files", near + 0, "are within 1e-3 as a whole" }')
+"
 printf '\n%s' "$table"
 exit $failed

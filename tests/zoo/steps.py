@@ -75,3 +75,45 @@ def write_steps(source, folder, feeds):
     cases.write_set(folder, 0, inputs.items(), outputs.items())
     recurrent = any(node.op_type == "DynamicQuantizeLSTM" for node in nodes)
     (folder / "tolerance").write_text(cases.RECURRENT if recurrent else cases.CLOSE)
+
+
+ROUNDING = ("DynamicQuantizeLinear", "QuantizeLinear")
+
+
+def has_segments(source):
+    return any(node.op_type in ROUNDING for node in onnx.load(source).graph.node)
+
+
+def write_segments(source, folder, sets):
+    """The same on every set of inputs, with cuts only where floats become integers: what leads from one rounding to the next stays together, so
+    that an engine may fuse it, and the floats that are about to be rounded are compared."""
+    model = onnx.load(source)
+    graph = model.graph
+    rounding = [node for node in graph.node if node.op_type in ROUNDING]
+    known = {tensor.name for tensor in graph.initializer}
+    cut = {name for node in rounding for name in node.output if name}
+    kept = [node for node in graph.node if node not in rounding]
+    for node in kept:
+        for i, name in enumerate(node.input):
+            if name in cut:
+                node.input[i] = f"{name}/fed"
+    made = {name for node in kept for name in node.output}
+    read = {name for node in kept for name in node.input}
+    ends = [node.input[0] for node in rounding] + [value.name for value in graph.output]
+    outputs = list(dict.fromkeys(name for name in ends if name in made and name not in known))
+    inputs = [value.name for value in graph.input if value.name in read]
+    inputs += [name for name in read if name.endswith("/fed")]
+    every = [{**feeds, **every_value(model, feeds)} for feeds in sets]
+    for values in every:
+        values |= {f"{name}/fed": values[name] for name in cut}
+    for part, fresh in ((graph.node, kept), (graph.value_info, [])):
+        copies = list(fresh)
+        del part[:]
+        part.extend(copies)
+    for part, names in ((graph.input, inputs), (graph.output, outputs)):
+        del part[:]
+        part.extend(typed(name, every[0][name]) for name in names)
+    onnx.save(model, folder / "model.onnx")
+    for number, values in enumerate(every):
+        cases.write_set(folder, number, [(n, values[n]) for n in inputs], [(n, values[n]) for n in outputs])
+    (folder / "tolerance").write_text(cases.SEGMENT)

@@ -81,10 +81,11 @@ REWRITTEN_QUANTISED = ("dynamic-qint8", "qdq")
 
 
 def make_variants(zoo, family, base, wanted):
-    """Every variant of the plain export in zoo/`base`; the quantised ones once more in zoo-steps, taken apart."""
+    """Every variant of the plain export in zoo/`base`; the quantised ones once more in zoo-steps and
+    zoo-segments, taken apart."""
     source = zoo / base / "model.onnx"
     feeds = [family.feeds(0), family.feeds(1)]
-    apart = zoo.with_name(f"{zoo.name}-steps")
+    apart, segments = zoo.with_name(f"{zoo.name}-steps"), zoo.with_name(f"{zoo.name}-segments")
 
     def quantised(name, write):
         def whole(folder):
@@ -93,7 +94,10 @@ def make_variants(zoo, family, base, wanted):
 
         if wanted(name):
             cases.make(zoo / name, whole)
-            cases.make(apart / name, lambda folder: steps.write_steps(zoo / name / "model.onnx", folder, feeds[1]))
+            file = zoo / name / "model.onnx"
+            cases.make(apart / name, lambda folder: steps.write_steps(file, folder, feeds[1]))
+            if steps.has_segments(file):
+                cases.make(segments / name, lambda folder: steps.write_segments(file, folder, feeds))
 
     def rewritten(name, write):
         def whole(folder):

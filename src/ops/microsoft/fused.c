@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "kernels/math.h"
-#include "ops/activation.h"
+#include "ops/named_activation.h"
 #include "ops/inner.h"
 
 /* --- element by element ----------------------------------------------------------------------------------------- */
@@ -149,7 +149,7 @@ motet_status mt_op_fused_matmul(mt_op_context *c)
 /* --- with an activation after it -------------------------------------------------------------------------------- */
 
 typedef struct activation_work {
-    mt_activation activation;
+    mt_named_activation activation;
     float *x;
 } activation_work;
 
@@ -159,7 +159,7 @@ static void activate_range(void *context, int64_t begin, int64_t end)
     w->activation.run(w->x + begin, end - begin, w->activation.a, w->activation.b);
 }
 
-static motet_status activate(mt_op_context *c, const mt_activation *activation)
+static motet_status activate(mt_op_context *c, const mt_named_activation *activation)
 {
     motet_tensor *out = c->out[0];
     if (out->type != MOTET_FLOAT)
@@ -173,11 +173,11 @@ static motet_status activate(mt_op_context *c, const mt_activation *activation)
 static motet_status finish(mt_op_context *c)
 {
     size_t count;
-    mt_activation activation;
+    mt_named_activation activation;
     const char *name = mt_attr_string(c, "activation", "");
     const float *parameters = mt_attr_floats(c, "activation_params", &count);
     if (!*name) return MOTET_OK;
-    MT_TRY(mt_activation_find(c, name, &activation));
+    MT_TRY(mt_named_activation_find(c, name, &activation));
     activation.a = count > 0 ? parameters[0] : mt_attr_float(c, "activation_alpha", activation.a);
     activation.b = count > 1 ? parameters[1] : mt_attr_float(c, "activation_beta", activation.b);
     return activate(c, &activation);

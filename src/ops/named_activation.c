@@ -1,4 +1,4 @@
-#include "ops/activation.h"
+#include "ops/named_activation.h"
 
 #include <math.h>
 
@@ -37,7 +37,7 @@ ACTIVATION(clip, CLIP)
 
 static const struct {
     const char *name;
-    mt_activation plain;
+    mt_named_activation plain;
 } activations[] = {
     {"Sigmoid", {act_sigmoid, 0, 0, 0}},
     {"Tanh", {act_tanh, 0, 0, 0}},
@@ -60,7 +60,7 @@ static bool same_name(const char *a, const char *b)
     return *a == *b;
 }
 
-motet_status mt_activation_find(const mt_op_context *c, const char *name, mt_activation *out)
+motet_status mt_named_activation_find(const mt_op_context *c, const char *name, mt_named_activation *out)
 {
     for (size_t i = 0; i < sizeof activations / sizeof *activations; i++) {
         *out = activations[i].plain;
