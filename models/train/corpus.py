@@ -10,7 +10,8 @@ A voice played at 0.9 or 1.1 times its speed has another pitch and another vocal
 speakers of their own (Yamamoto et al., 2019), which makes three out of each.
 
 Speech labels, one per 10 ms. Silero VAD (MIT) hears the clean source and says where speech is, in steps of 32 ms; frame
-energy refines its borders. Pauses under 0.5 s stay speech, as in hand-made references; specks under 50 ms go.
+energy refines its borders. Pauses under 0.2 s stay speech, specks under 50 ms go: whether a longer pause is bridged depends on who
+speaks next, which the diarizer knows (--min-gap) and a window may not.
 
 The cache: samples.i16 and speech.u8 (one label per 160 samples; each file starts on a multiple of 160), index.npz with one
 row a file: start and length in samples, speaker (a class number for training speakers, in speakers.txt), split.
@@ -93,7 +94,7 @@ def speech_labels(signal, probability):
     floor, peak = np.percentile(level, 5), np.percentile(level, 95)
     labels = heard & (level > max(peak - 38, floor + 0.25 * (peak - floor)))
     for start, end in runs(~labels):
-        if end - start < 50 and start > 0 and end < frames:
+        if end - start < 20 and start > 0 and end < frames:
             labels[start:end] = True
     for start, end in runs(labels):
         if end - start < 5:

@@ -2,8 +2,9 @@
 
     features [N,300,80] --(minus each bin's mean over the window)--> stem: convolution, stride 2 -> 150 frames of 20 ms
       -> four residual blocks of two dilated convolutions (they see about 0.45 s to either side)
-      |-> activity: two layers of self-attention over the 150 frames. A frame alone cannot say whether its voice was heard
-      |   before in the window; comparing frames is what attention does. -> 7 powerset classes, log-probabilities.
+      |-> activity: four layers of self-attention over the 150 frames, which see the trunk and the frames of the voices. A
+      |   frame alone cannot say whether its voice was heard before in the window; comparing frames is what attention does.
+      |   -> 7 powerset classes, log-probabilities.
       '-> voices: the frames where exactly one local speaker talks, weighted by a learned attention, give a mean and a
           standard deviation for each channel; a linear layer makes them a vector of 128, unit length.
 
@@ -53,6 +54,9 @@ class Attention(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
         self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
+        for last in (self.out, self.down):                  # a new layer begins as the identity
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def split(self, x):
         return x.reshape(-1, FRAMES, self.heads, self.size).transpose(1, 2)
@@ -104,8 +108,10 @@ class Motet(nn.Module):
         self.stem = conv(BINS, channels, 6, stride=2)
         self.blocks = nn.ModuleList(Block(channels, d) for d in (1, 2, 3, 4))
         self.narrow = nn.Conv1d(channels, width, 1)
+        self.compare = nn.Conv1d(pooled, width, 1, bias=False)
+        nn.init.zeros_(self.compare.weight)
         self.place = nn.Parameter(torch.randn(1, FRAMES, width) * 0.02)
-        self.layers = nn.ModuleList(Attention(width) for _ in range(2))
+        self.layers = nn.ModuleList(Attention(width) for _ in range(4))
         self.norm = nn.LayerNorm(width)
         self.classes = nn.Linear(width, len(CLASSES))
         self.gather = conv(2 * channels, pooled, 1)
@@ -123,8 +129,8 @@ class Motet(nn.Module):
             outputs.append(x)
         return x, F.relu(self.gather(torch.cat([outputs[1], outputs[3]], 1)))
 
-    def activity(self, x):
-        y = self.narrow(x).transpose(1, 2) + self.place
+    def activity(self, x, v):
+        y = (self.narrow(x) + self.compare(v)).transpose(1, 2) + self.place
         for layer in self.layers:
             y = layer(y)
         return torch.log_softmax(self.classes(self.norm(y)), -1)
@@ -141,7 +147,7 @@ class Motet(nn.Module):
 
     def forward(self, features):
         x, v = self.trunk(features)
-        activity = self.activity(x)
+        activity = self.activity(x, v)
         statistics = self.pool.statistics(v, self.weights(activity.exp()))
         voices = self.pool.project(statistics)                          # export folds pool.norm into pool.project
         return activity, voices / torch.sqrt((voices * voices).sum(-1, keepdim=True) + 1e-12)

@@ -175,7 +175,7 @@ class Simulator:
             count, turns, last = rng.integers(1, 4), [], 0
             reach, who = -rng.integers(0, 200), 0
             while reach < whole:
-                start = reach + int(rng.normal(5, 50))
+                start = reach + int(rng.normal(-30, 80))                      # a fifth of the speech overlaps
                 end = start + int(np.exp(rng.normal(4.9, 0.7)))                # median 1.3 s
                 turns.append((start, end, who))
                 reach, last = max(reach, end), who

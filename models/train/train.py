@@ -3,7 +3,7 @@
     python models/train/train.py --steps 7500           # out/train/last.pt, log on standard output
 
 Stage one (the first 40 % of the steps) is mostly single voices, so that the trunk learns what tells people apart; stage
-two is half conversations. Both stages have all three losses:
+two is mostly conversations. Both stages have all four losses:
 
     activity   cross-entropy over the seven powerset classes, under whichever renaming of the local speakers fits the
                window best: which slot a speaker gets is the network's own business;
@@ -12,7 +12,10 @@ two is half conversations. Both stages have all three losses:
                network itself believes, as it will have to when it works;
     pairs      supervised contrast within the batch. Solo scenes come in twos with the same four speakers, in other rooms,
                noises and words: a voice must be nearer to its twin than to those heard through its own channel. It
-               teaches from the first step, while 3000 centres take thousands of steps to find their places.
+               teaches from the first step, while 3000 centres take thousands of steps to find their places;
+    teacher    a linear map of the voice must point where the teacher (teacher.py) points for the clean speaker.
+
+`--start MODEL.onnx` goes on from an exported model: its weights, and centres from its own voices; stage two only.
 
 What is exported is an exponential average of the weights. The forward and backward passes run in bfloat16 where the
 processor has it; losses, statistics of batch norm and weights stay in float32.
@@ -23,21 +26,25 @@ import itertools
 import os
 import time
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 import corpus
+import start
+import teacher
 from features import LogMel
 from network import CLASSES, SPEAKERS, VOICE, Motet
 from simulate import IGNORE, Simulator
 
 STAGES = [(0.4, dict(solo=0.85, real=0.08, quick=0.05, empty=0.02)),
-          (1.0, dict(solo=0.45, real=0.25, quick=0.22, empty=0.08))]
+          (1.0, dict(solo=0.25, real=0.35, quick=0.33, empty=0.07))]
 PERMUTATIONS = torch.tensor(list(itertools.permutations(range(SPEAKERS))))                   # [6,3]: slot s becomes p[s]
 RENAMED = torch.tensor([[CLASSES.index(tuple(sorted(p[s] for s in c))) for c in CLASSES]     # [6,7]: class c becomes
                         for p in PERMUTATIONS.tolist()])
-SCALE, MARGIN, PAIR_SCALE = 30.0, 0.2, 12.0
+SCALE, MARGIN, PAIR_SCALE, TEACHER_WEIGHT = 30.0, 0.2, 12.0, 4.0
+AVERAGED = 4                   # the average of the weights takes them every so many steps
 
 
 class Batches(torch.utils.data.IterableDataset):
@@ -82,6 +89,8 @@ class Speakers(nn.Module):
     def __init__(self, count):
         super().__init__()
         self.centres = nn.Parameter(torch.randn(count, VOICE) * 0.1)
+        self.like = nn.Linear(VOICE, teacher.VECTOR, bias=False)
+        self.register_buffer("targets", torch.from_numpy(np.load(teacher.TARGETS)), persistent=False)
 
     def forward(self, voices, speakers, margin):
         cosine = F.linear(voices, F.normalize(self.centres))
@@ -89,6 +98,10 @@ class Speakers(nn.Module):
         pushed = torch.cos(torch.acos(right) + margin)
         logits = SCALE * cosine.scatter(1, speakers[:, None], pushed)
         return F.cross_entropy(logits, speakers), (cosine.argmax(1) == speakers).float().mean()
+
+    def unlike(self, voices, speakers):
+        """One minus the cosine to the teacher's vectors."""
+        return 1 - F.cosine_similarity(self.like(voices), self.targets[speakers]).mean()
 
 
 def pair_loss(voices, speakers):
@@ -112,7 +125,7 @@ class Trainer:
         plain = [p for p in self.model.parameters() if p.dim() <= 1]
         self.optimizer = torch.optim.AdamW(
             [dict(params=decayed, weight_decay=0.05, pace=1.0), dict(params=plain, weight_decay=0.0, pace=1.0),
-             dict(params=[self.speakers.centres], weight_decay=0.01, pace=2.0)], lr=options.rate, betas=(0.9, 0.98))
+             dict(params=list(self.speakers.parameters()), weight_decay=0.01, pace=2.0)], lr=options.rate, betas=(0.9, 0.98), fused=True)
         self.step = 0
         self.checkpoint = corpus.OUT / f"{options.name}.pt"
         if self.checkpoint.exists():
@@ -122,6 +135,29 @@ class Trainer:
             self.optimizer.load_state_dict(state["optimizer"])
             self.average, self.step = state["average"], state["step"]
             print(f"resuming at step {self.step}", flush=True)
+        elif options.start:
+            self.begin_from(options.start)
+
+    @torch.no_grad()
+    def begin_from(self, path, batches=100):
+        """Weights from an exported model; every speaker's centre where the model now hears the speaker."""
+        solo = iter(self.loader(dict(solo=1.0), self.options.seed + 1000))
+        start.start(self.model, path, next(solo)[0])
+        sums = torch.zeros_like(self.speakers.centres)
+        for features, classes, slots in itertools.islice(solo, batches):
+            frames, voice_frames = self.model.eval().trunk(features)
+            _, renamed, permutation = activity_loss(self.model.activity(frames, voice_frames), classes)
+            weights = self.model.weights(F.one_hot(renamed, len(CLASSES)).float())
+            named = torch.full_like(slots, -1).scatter(1, permutation, slots)
+            voices = self.model.pool.vector(self.model.pool.statistics(voice_frames, weights)[named >= 0])
+            sums.index_add_(0, named[named >= 0], voices)
+        heard = sums.norm(dim=1) > 0
+        self.speakers.centres[heard] = F.normalize(sums[heard])
+        self.average = {name: value.clone() for name, value in self.model.train().state_dict().items()}
+        print(f"from {path}: {int(heard.sum())} of {len(heard)} centres", flush=True)
+
+    def loader(self, mix, seed):
+        return torch.utils.data.DataLoader(Batches(mix, self.options.scenes, seed), None, num_workers=1, prefetch_factor=8)
 
     def save(self):
         """Written aside and renamed, so that a killed run leaves the checkpoint before."""
@@ -144,7 +180,7 @@ class Trainer:
         model = self.model
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16):
             frames, voice_frames = model.trunk(features)
-            log_probabilities = model.activity(frames).float()
+            log_probabilities = model.activity(frames, voice_frames).float()
         activity, renamed, permutation = activity_loss(log_probabilities, classes)
         reference = F.one_hot(renamed, len(CLASSES)).float()
         believed = torch.rand(len(features), 1, 1) < 0.5
@@ -155,37 +191,39 @@ class Trainer:
         margin = MARGIN * min(1.0, progress / 0.5)              # slowly: at first it only hides who is who
         vectors, present = model.pool.vector(statistics[filled]), renamed_slots[filled]
         voices, right = self.speakers(vectors, present, margin)
-        pairs = pair_loss(vectors, present)
-        loss = self.options.activity_weight * activity + voices + pairs
+        pairs, unlike = pair_loss(vectors, present), self.speakers.unlike(vectors, present)
+        loss = self.options.activity_weight * activity + voices + pairs + TEACHER_WEIGHT * unlike
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         self.optimizer.step()
         self.step += 1
-        keep = min(0.999, self.step / (self.step + 20))
-        with torch.no_grad():
-            for name, value in model.state_dict().items():
-                if value.dtype.is_floating_point:
-                    self.average[name].lerp_(value, 1 - keep)
+        if self.step % AVERAGED == 0:
+            self.take_average(min(0.999, self.step / (self.step + 20)) ** AVERAGED)
         wrong = (log_probabilities.argmax(2) != renamed)[classes != IGNORE].float().mean()
-        return torch.stack([activity.detach(), wrong, voices.detach(), right, pairs.detach()])
+        return torch.stack([activity.detach(), wrong, voices.detach(), right, pairs.detach(), unlike.detach()])
+
+    @torch.no_grad()
+    def take_average(self, keep):
+        for name, value in self.model.state_dict().items():
+            if value.dtype.is_floating_point:
+                self.average[name].lerp_(value, 1 - keep)
 
     def run(self):
-        options, start, sums, seen = self.options, time.time(), torch.zeros(5), 0
+        options, start, sums, seen = self.options, time.time(), torch.zeros(6), 0
         for end, mix in STAGES:
-            if self.step >= end * options.steps:
+            if self.step >= end * options.steps or (options.start and end < 1):
                 continue
-            loader = iter(torch.utils.data.DataLoader(
-                Batches(mix, options.scenes, options.seed + self.step), None, num_workers=1, prefetch_factor=8))
+            loader = iter(self.loader(mix, options.seed + self.step))
             print(f"step {self.step}: {mix}", flush=True)
             while self.step < end * options.steps:
                 sums += self.update(*next(loader))
                 seen += 1
                 if self.step % 50 == 0:
-                    a, wrong, v, right, p = (sums / seen).tolist()
-                    print(f"{self.step:6d}  activity {a:.3f} (frames wrong {wrong:.1%})  voices {v:.2f} (right {right:.1%})  pairs {p:.2f}"
+                    a, wrong, v, right, p, u = (sums / seen).tolist()
+                    print(f"{self.step:6d}  activity {a:.3f} (frames wrong {wrong:.1%})  voices {v:.2f} (right {right:.1%})  pairs {p:.2f}  unlike {u:.3f}"
                           f"  {(time.time() - start) / seen:.2f} s/step", flush=True)
-                    sums, seen, start = torch.zeros(5), 0, time.time()
+                    sums, seen, start = torch.zeros(6), 0, time.time()
                 if self.step % 250 == 0:
                     self.save()
         self.save()
@@ -194,6 +232,7 @@ class Trainer:
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--name", default="last", help="of the checkpoint, out/train/NAME.pt")
+    arguments.add_argument("--start", help="an exported model to go on from")
     arguments.add_argument("--steps", type=int, default=7500)
     arguments.add_argument("--scenes", type=int, default=16, help="in a batch; four windows each")
     arguments.add_argument("--rate", type=float, default=1e-3)

@@ -202,6 +202,7 @@ static int diarize_all(settings *s)
 {
     if (!settings_find_model(s)) return EXIT_FAILED;
     if (!settings_check_places(s)) return EXIT_FAILED;
+    cli_catch_signals();
     motet_diarizer *diarizer;
     motet_status status = motet_diarizer_create(&s->diarize, &diarizer);
     if (status == MOTET_ERROR_ARGUMENT) return cli_misuse(command, "%s", motet_error_message());
@@ -213,10 +214,10 @@ static int diarize_all(settings *s)
         motet_diarizer_destroy(diarizer);
         return EXIT_FAILED;
     }
-    cli_catch_signals();
     int done = 0, partly = 0;
-    for (int i = 0; i < s->file_count && !cli_interrupted(); i++) {
-        int code = diarize_file(s, diarizer, s->files[i]);
+    for (int i = 0; i < s->file_count && (i == 0 || !cli_interrupted()); i++) {
+        int code =
+            diarize_file(s, diarizer, s->files[i]); /* the first one also says so when the model's loading was cut */
         done += code == EXIT_DONE;
         partly += code == EXIT_PARTLY;
     }
