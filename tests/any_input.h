@@ -25,8 +25,9 @@ static motet_tensor *any_input(const motet_value_info *info)
 
 enum { ANY_RUN_VALUES = 8 };
 
-/* Runs the model once on such inputs and lets go of what comes out. OK also when there are no such inputs. */
-static motet_status any_run(motet_session *session)
+/* Runs the model once on such inputs and lets go of what comes out. OK also when there are no such inputs. options may
+ * be NULL. */
+static motet_status any_run(motet_session *session, const motet_run_options *options)
 {
     const char *input_names[ANY_RUN_VALUES], *output_names[ANY_RUN_VALUES];
     motet_tensor *inputs[ANY_RUN_VALUES] = {0}, *outputs[ANY_RUN_VALUES];
@@ -41,8 +42,8 @@ static motet_status any_run(motet_session *session)
     }
     for (size_t i = 0; i < output_count; i++) output_names[i] = motet_session_output(session, i)->name;
     if (complete)
-        status = motet_session_run(session, input_names, (const motet_tensor *const *)inputs, input_count, output_names,
-                                   outputs, output_count);
+        status = motet_session_run_with(session, options, input_names, (const motet_tensor *const *)inputs, input_count,
+                                        output_names, outputs, output_count);
     for (size_t i = 0; complete && status == MOTET_OK && i < output_count; i++) motet_tensor_destroy(outputs[i]);
     for (size_t i = 0; i < input_count; i++) motet_tensor_destroy(inputs[i]);
     return status;

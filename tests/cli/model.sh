@@ -130,7 +130,7 @@ run 1 "tolerance: line 1: .* is no tolerance" "" test tests
 
 # --- optimize ---
 # y = 2 x + 1 and the seeds of the fuzzer, which between them have branches, loops, functions and constants.
-for name in "$here"/../fuzz/corpus/{arithmetic,branches,function,loop,shapes}.onnx line.onnx split.onnx \
+for name in "$here"/../fuzz/corpus/session/{arithmetic,branches,function,loop,shapes}.onnx line.onnx split.onnx \
     "$root/models/motet-cnn.onnx"; do
     run 0 "^nodes" "" optimize "$name" simple.onnx
     run 0 "sound" "" check simple.onnx

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the seeds of tests/fuzz/corpus: small models that between them use every part of the file format.
+"""Writes the seeds of tests/fuzz/corpus/session: small models that between them use every part of the file format.
 
     python3 make_corpus.py FOLDER        # needs the package onnx
 """

@@ -25,11 +25,11 @@ static int attempt(const char *path, long k, motet_status *status)
     mt_memory_fail_at(k);
     *status = motet_session_open(path, &options, &session);
     bool open = *status == MOTET_OK;
-    if (open) *status = any_run(session);
+    if (open) *status = any_run(session, NULL);
     mt_memory_fail_at(-1);
     int failed = 0;
     if (*status != MOTET_OK && *status != MOTET_ERROR_MEMORY) failed = complain(path, k, "not an error of memory");
-    if (open && any_run(session) != MOTET_OK) failed = complain(path, k, "the next run fails");
+    if (open && any_run(session, NULL) != MOTET_OK) failed = complain(path, k, "the next run fails");
     motet_session_close(session);
     return failed;
 }

@@ -339,6 +339,17 @@ static void identities_go(void **state)
     mt_model_destroy(built);
 }
 
+/* An Identity of two outputs is wrong, and fails when it runs; without it the second would never be made. */
+static void identities_with_more_outputs_stay(void **state)
+{
+    (void)state;
+    mt_model *built = build(
+        model(17, JOIN(input("x", MOTET_FLOAT, NULL), output("y"), output("z"), node("Identity", "x", "y z", NONE))));
+    assert_int_equal(mt_pass_identity(built), MOTET_OK);
+    assert_string_equal(types(built->main), "Identity");
+    mt_model_destroy(built);
+}
+
 /* Adds the first elements of float inputs; "Fail" fails, "Truth" says true. */
 static motet_status evaluate(void *context, const mt_model *of, const mt_node *n, size_t limit,
                              motet_tensor *const *outputs)
@@ -484,6 +495,7 @@ int main(void)
         cmocka_unit_test_teardown(explosions_are_refused, teardown),
         cmocka_unit_test_teardown(dead_nodes_go, teardown),
         cmocka_unit_test_teardown(identities_go, teardown),
+        cmocka_unit_test_teardown(identities_with_more_outputs_stay, teardown),
         cmocka_unit_test_teardown(constants_are_folded, teardown),
         cmocka_unit_test_teardown(settled_branches_are_taken, teardown),
         cmocka_unit_test_teardown(every_allocation_may_fail, teardown),

@@ -229,7 +229,7 @@ static void raw_data_stays_in_the_file(void **state)
     static const float values[] = {1, 2, 3};
     int in_place = 0, copied = 0;
     for (size_t shift = 0; shift < 4; shift++) {
-        piece bytes = model(17, JOIN(text(2, "name" + shift),
+        piece bytes = model(17, JOIN(text(2, &"name"[shift]),
                                      initializer(tensor("w", MOTET_FLOAT, "3", raw_data(values, sizeof values)))));
         mt_file *file;
         motet_tensor read = {0};

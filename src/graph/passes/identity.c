@@ -9,7 +9,7 @@
 /* Dropout does something only in training, which since opset 12 is an input of it. */
 static bool is_idle_dropout(const mt_model *model, const mt_node *node)
 {
-    if (strcmp(node->type, "Dropout") || (node->output_count > 1 && node->outputs[1] != MT_NO_VALUE)) return false;
+    if (strcmp(node->type, "Dropout")) return false;
     if (node->input_count < 3 || node->inputs[2] == MT_NO_VALUE) return true;
     const motet_tensor *training = model->values[node->inputs[2]].tensor;
     return training && training->type == MOTET_BOOL && training->count == 1 && !*(const uint8_t *)training->data;
@@ -19,6 +19,8 @@ static bool hands_on(const mt_model *model, const mt_node *node)
 {
     if (*node->domain || node->input_count < 1 || node->output_count < 1) return false;
     if (node->inputs[0] == MT_NO_VALUE || node->outputs[0] == MT_NO_VALUE) return false;
+    for (int i = 1; i < node->output_count; i++)
+        if (node->outputs[i] != MT_NO_VALUE) return false; /* whatever it may be, somebody reads it */
     return strcmp(node->type, "Identity") == 0 || is_idle_dropout(model, node);
 }
 
