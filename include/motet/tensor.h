@@ -80,8 +80,9 @@ MOTET_API size_t motet_type_size(motet_type type);
 MOTET_API MOTET_CHECKED motet_status motet_tensor_create(motet_type type, int rank, const int64_t *dims,
                                                          motet_tensor **out);
 
-/* A tensor over the caller's memory, which must outlive it and hold `bytes` >= the size of the shape.
- * Not for MOTET_STRING. Errors: as above, and ARGUMENT when `bytes` is too small. */
+/* A tensor over the caller's memory, which must outlive it, hold `bytes` >= the size of the shape, and lie at a
+ * multiple of the element's size (of 8 bytes for larger ones). Booleans must be 0 or 1. Not for MOTET_STRING. Errors:
+ * as above, and ARGUMENT when `bytes` is too small or the address will not do. */
 MOTET_API MOTET_CHECKED motet_status motet_tensor_borrow(motet_type type, int rank, const int64_t *dims, void *data,
                                                          size_t bytes, motet_tensor **out);
 

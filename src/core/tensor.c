@@ -226,6 +226,12 @@ void mt_tensor_share(motet_tensor *out, const motet_tensor *source, int rank, co
     if (out->buffer) atomic_fetch_add_explicit(&out->buffer->references, 1, memory_order_relaxed);
 }
 
+bool mt_is_aligned(motet_type type, const void *data)
+{
+    size_t size = motet_type_size(type);
+    return (uintptr_t)data % (size < sizeof(uint64_t) ? size : sizeof(uint64_t)) == 0;
+}
+
 motet_status mt_tensor_wrap(motet_tensor *out, motet_type type, int rank, const int64_t *dims, const void *data)
 {
     MT_TRY(set_shape(out, type, rank, dims));
@@ -299,6 +305,8 @@ motet_status motet_tensor_borrow(motet_type type, int rank, const int64_t *dims,
     size_t needed;
     if (status == MOTET_OK && (!mt_mul((size_t)tensor->count, motet_type_size(type), &needed) || needed > bytes))
         status = mt_fail(MOTET_ERROR_ARGUMENT, "%zu bytes are too few for the tensor's shape", bytes);
+    if (status == MOTET_OK && !mt_is_aligned(type, data))
+        status = mt_fail(MOTET_ERROR_ARGUMENT, "elements of %s cannot lie at this address", motet_type_name(type));
     if (status != MOTET_OK) {
         mt_free(tensor);
         return status;

@@ -65,6 +65,9 @@ motet_status mt_tensor_copy(motet_tensor *out, const motet_tensor *source);
 /* Makes the empty tensor `out` show `source`'s elements in another shape of the same count. */
 void mt_tensor_share(motet_tensor *out, const motet_tensor *source, int rank, const int64_t *dims);
 
+/* Whether elements of the type may lie at this address: at a multiple of their size, of 8 bytes for larger ones. */
+bool mt_is_aligned(motet_type type, const void *data);
+
 /* Makes the empty tensor `out` show borrowed elements. */
 motet_status mt_tensor_wrap(motet_tensor *out, motet_type type, int rank, const int64_t *dims, const void *data);
 

@@ -27,16 +27,9 @@ static motet_status read_shape(const Onnx__TensorProto *proto, motet_tensor *out
 
 /* --- bytes in place ------------------------------------------------------------------------------------------- */
 
-static size_t alignment(motet_type type)
-{
-    if (type == MOTET_COMPLEX64) return 4;
-    if (type == MOTET_COMPLEX128) return 8;
-    return motet_type_size(type);
-}
-
 static bool usable_in_place(motet_type type, const uint8_t *bytes, size_t size)
 {
-    if ((uintptr_t)bytes % alignment(type) || mt_packed_bits(type)) return false;
+    if (!mt_is_aligned(type, bytes) || mt_packed_bits(type)) return false;
     if (type != MOTET_BOOL) return true;
     for (size_t i = 0; i < size; i++) {
         if (bytes[i] > 1) return false;

@@ -48,7 +48,7 @@ static void put_varint(mt_writer *w, uint64_t value)
     if (make_room(w, VARINT_BYTES)) w->used += mt_wire_put_varint(w->bytes + w->used, value);
 }
 
-static void put(mt_writer *w, const void *bytes, size_t length)
+void mt_writer_raw(mt_writer *w, const void *bytes, size_t length)
 {
     if (!length || !make_room(w, length)) return;
     memcpy(w->bytes + w->used, bytes, length);
@@ -79,14 +79,14 @@ void mt_write_int(mt_writer *w, uint32_t field, int64_t value)
 void mt_write_float(mt_writer *w, uint32_t field, float value)
 {
     put_key(w, field, MT_WIRE_32);
-    put(w, &value, sizeof value);
+    mt_writer_raw(w, &value, sizeof value);
 }
 
 void mt_write_bytes(mt_writer *w, uint32_t field, const void *bytes, size_t length)
 {
     put_key(w, field, MT_WIRE_BYTES);
     put_varint(w, length);
-    put(w, bytes, length);
+    mt_writer_raw(w, bytes, length);
 }
 
 void mt_write_text(mt_writer *w, uint32_t field, const char *text)

@@ -39,6 +39,9 @@ void mt_write_float(mt_writer *w, uint32_t field, float value);
 void mt_write_bytes(mt_writer *w, uint32_t field, const void *bytes, size_t length);
 void mt_write_text(mt_writer *w, uint32_t field, const char *text);
 
+/* Bytes as they are: elements of a packed field, or fields written elsewhere. */
+void mt_writer_raw(mt_writer *w, const void *bytes, size_t length);
+
 /* The bytes must stay until the writer has saved. */
 void mt_write_borrowed(mt_writer *w, uint32_t field, const void *bytes, size_t length);
 

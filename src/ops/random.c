@@ -242,8 +242,10 @@ motet_status mt_op_dropout(mt_op_context *c)
     if (asked && value != 0) return drop(c, in, value);
     MT_TRY(mt_out_view(c, 0, in, in->rank, in->dims));
     if (!mt_wanted(c, 1)) return MOTET_OK;
+    motet_type type = c->version < 10 ? in->type : MOTET_BOOL;
+    if (!mt_is_number(type) && type != MOTET_BOOL) return mt_op_fail_type(c, 0);
     motet_tensor *mask;
-    MT_TRY(mt_out(c, 1, c->version < 10 ? in->type : MOTET_BOOL, in->rank, in->dims, &mask));
+    MT_TRY(mt_out(c, 1, type, in->rank, in->dims, &mask));
     for (int64_t i = 0; i < mask->count; i++) mt_convert(mt_at(mask, i), mask->type, &(uint8_t){1}, MOTET_BOOL, 1);
     return MOTET_OK;
 }

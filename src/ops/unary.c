@@ -116,14 +116,16 @@ static double wide_gelu(double x)
     MT_UNSIGNED(FUNCTION, name, F_UNSIGNED)                                                                            \
     TABLE(name, MT_NUMBERS(MT_ENTRY, name))
 
-#define SAME(T)            x
+#define SAME(T) x
+#define SHRINK_INT(T)                                                                                                  \
+    ((double)x < -(double)a ? (T)((uint64_t)x + (uint64_t)b) : x > a ? (T)((uint64_t)x - (uint64_t)b) : 0)
 #define SHRINK_UNSIGNED(T) (x > a ? (T)(x - b) : 0)
 
 NUMBER_TABLE(abs, ABS, ABS_INT, SAME)
 NUMBER_TABLE(neg, NEG, NEG_INT, NEG_INT)
 NUMBER_TABLE(sign, SIGN, SIGN_INT, SIGN_INT)
 NUMBER_TABLE(relu, RELU, RELU_INT, SAME)
-NUMBER_TABLE(shrink, SHRINK, SHRINK, SHRINK_UNSIGNED)
+NUMBER_TABLE(shrink, SHRINK, SHRINK_INT, SHRINK_UNSIGNED)
 FLOAT_TABLE(ceil, FUNCTION, CEIL)
 FLOAT_TABLE(floor, FUNCTION, FLOOR)
 FLOAT_TABLE(round, FUNCTION, ROUND)
