@@ -1,22 +1,18 @@
-/* The same functions, bit for bit, that the operators of these names compute. */
-#include "kernels/activation.h"
+/* The plain loops, and the choice between the levels. */
+#define LEVEL scalar
+#include "kernels/activation_loops.h"
 
 #include <string.h>
 
-#include "kernels/math.h"
-#include "kernels/simd.h"
-
-MT_SIMD static void relu(float *x, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) x[i] = x[i] > 0 || x[i] != x[i] ? x[i] : 0;
-}
-
-MT_SIMD static void gelu(float *x, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++) x[i] = mt_geluf(x[i]);
-}
+#include "core/cpu.h"
 
 mt_activation mt_activation_find(const char *name)
 {
-    return strcmp(name, "Relu") == 0 ? relu : strcmp(name, "Gelu") == 0 ? gelu : NULL;
+    bool relu = strcmp(name, "Relu") == 0;
+    if (!relu && strcmp(name, "Gelu")) return NULL;
+#if defined(__x86_64__)
+    if (mt_cpu_level() >= MT_CPU_AVX512) return relu ? mt_relu_avx512 : mt_gelu_avx512;
+    if (mt_cpu_level() >= MT_CPU_AVX2) return relu ? mt_relu_avx2 : mt_gelu_avx2;
+#endif
+    return relu ? mt_relu_scalar : mt_gelu_scalar;
 }
