@@ -1,15 +1,28 @@
-/* Workers sleep on a condition variable between loops and take block numbers from one atomic counter within a loop.
- * Blocks are claimed dynamically, which is safe for determinism because a block's work never depends on who does it. */
+/* Blocks of a loop are taken from one atomic counter: which is safe for determinism, because a block's work never
+ * depends on who does it.
+ *
+ * Whoever has no work spins for a moment, as the next loop of a run mostly follows within microseconds, and then sleeps
+ * on a condition variable, so that nothing runs between runs. The caller never waits for a worker that has not joined
+ * its loop: when no block is left it closes the loop, and one that wakes up late finds it closed. Open or closed, how
+ * many are in it and its number are one atomic word. */
 #include "core/pool.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "core/memory.h"
 #include "core/status.h"
+
+enum { SPINS = 2000 }; /* some 25 to 100 microseconds */
+
+/* The word: bit 0 is set while the loop is open, then 31 bits of workers in it, then its number. */
+enum { OPEN = 1, WORKER = 2 };
+#define WORKERS_OF(word) ((uint32_t)(word) >> 1)
+#define NUMBER_OF(word)  ((word) >> 32)
 
 struct mt_pool {
     int threads;
@@ -17,17 +30,25 @@ struct mt_pool {
     int started;
 
     pthread_mutex_t busy; /* held by the thread whose loop runs */
-    pthread_mutex_t lock; /* guards what follows */
+    pthread_mutex_t lock; /* for sleeping and waking */
     pthread_cond_t wake, done;
-    unsigned long loop; /* number of the current loop; a worker that has not seen it yet joins it */
-    int working;        /* workers still inside the current loop */
-    bool stopping;
+    _Atomic int sleeping; /* workers that want to be woken */
+    _Atomic bool waiting; /* the caller wants to be */
+    _Atomic bool stopping;
+    _Atomic uint64_t word;
 
     void (*work)(void *, size_t);
     void *context;
     size_t blocks;
     _Atomic size_t next;
 };
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
 
 static void take_blocks(mt_pool *pool)
 {
@@ -38,21 +59,51 @@ static void take_blocks(mt_pool *pool)
     }
 }
 
+/* --- workers --------------------------------------------------------------------------------------------------- */
+
+/* Joins the loop that is open, if it is not the one that was joined last. */
+static bool join(mt_pool *pool, uint64_t *last)
+{
+    uint64_t word = atomic_load(&pool->word);
+    while ((word & OPEN) && NUMBER_OF(word) != *last)
+        if (atomic_compare_exchange_weak(&pool->word, &word, word + WORKER)) {
+            *last = NUMBER_OF(word);
+            return true;
+        }
+    return false;
+}
+
+static void leave(mt_pool *pool)
+{
+    uint64_t word = atomic_fetch_sub(&pool->word, WORKER) - WORKER;
+    if ((word & OPEN) || WORKERS_OF(word) || !atomic_load(&pool->waiting)) return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_signal(&pool->done);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* Returns inside a loop, or false when the pool stops. */
+static bool wait_for_loop(mt_pool *pool, uint64_t *last)
+{
+    for (int i = 0; i < SPINS; i++, relax())
+        if (join(pool, last)) return true;
+    bool joined = false;
+    pthread_mutex_lock(&pool->lock);
+    atomic_fetch_add(&pool->sleeping, 1);
+    while (!atomic_load(&pool->stopping) && !(joined = join(pool, last))) pthread_cond_wait(&pool->wake, &pool->lock);
+    atomic_fetch_sub(&pool->sleeping, 1);
+    pthread_mutex_unlock(&pool->lock);
+    return joined;
+}
+
 static void *worker_main(void *argument)
 {
     mt_pool *pool = argument;
-    unsigned long seen = 0;
-    pthread_mutex_lock(&pool->lock);
-    for (;;) {
-        while (pool->loop == seen && !pool->stopping) pthread_cond_wait(&pool->wake, &pool->lock);
-        if (pool->stopping) break;
-        seen = pool->loop;
-        pthread_mutex_unlock(&pool->lock);
+    uint64_t last = 0;
+    while (wait_for_loop(pool, &last)) {
         take_blocks(pool);
-        pthread_mutex_lock(&pool->lock);
-        if (--pool->working == 0) pthread_cond_signal(&pool->done);
+        leave(pool);
     }
-    pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
@@ -88,7 +139,7 @@ void mt_pool_destroy(mt_pool *pool)
 {
     if (!pool) return;
     pthread_mutex_lock(&pool->lock);
-    pool->stopping = true;
+    atomic_store(&pool->stopping, true);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
     for (int i = 0; i < pool->started; i++) pthread_join(pool->workers[i], NULL);
@@ -105,25 +156,50 @@ int mt_pool_threads(const mt_pool *pool)
     return pool ? pool->threads : 1;
 }
 
+/* --- the caller ------------------------------------------------------------------------------------------------ */
+
+/* A worker counts itself as sleeping before it looks for a loop for the last time, and here it is the other way round:
+ * so one of the two sees the other. */
+static void open_loop(mt_pool *pool)
+{
+    uint64_t number = NUMBER_OF(atomic_load(&pool->word)) + 1;
+    atomic_store(&pool->word, number << 32 | OPEN);
+    if (atomic_load(&pool->sleeping) == 0) return;
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static bool is_empty(mt_pool *pool)
+{
+    return WORKERS_OF(atomic_load(&pool->word)) == 0;
+}
+
+static void close_loop(mt_pool *pool)
+{
+    atomic_fetch_and(&pool->word, ~(uint64_t)OPEN);
+    for (int i = 0; i < SPINS; i++, relax())
+        if (is_empty(pool)) return;
+    pthread_mutex_lock(&pool->lock);
+    atomic_store(&pool->waiting, true);
+    while (!is_empty(pool)) pthread_cond_wait(&pool->done, &pool->lock);
+    atomic_store(&pool->waiting, false);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 void mt_parallel(mt_pool *pool, size_t blocks, void (*work)(void *context, size_t block), void *context)
 {
     if (!pool || pool->started == 0 || blocks < 2 || pthread_mutex_trylock(&pool->busy)) {
         for (size_t block = 0; block < blocks; block++) work(context, block);
         return;
     }
-    pthread_mutex_lock(&pool->lock);
     pool->work = work;
     pool->context = context;
     pool->blocks = blocks;
-    atomic_store_explicit(&pool->next, 0, memory_order_relaxed);
-    pool->working = pool->started;
-    pool->loop++;
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
+    atomic_store(&pool->next, 0);
+    open_loop(pool);
     take_blocks(pool);
-    pthread_mutex_lock(&pool->lock);
-    while (pool->working) pthread_cond_wait(&pool->done, &pool->lock);
-    pthread_mutex_unlock(&pool->lock);
+    close_loop(pool);
     pthread_mutex_unlock(&pool->busy);
 }
 

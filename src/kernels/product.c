@@ -60,6 +60,15 @@ static const void *from(const void *p, int64_t words)
     return (const char *)p + words * MT_WORD;
 }
 
+/* C comes from afar; asked for before a tile is computed, it is there when the tile is stored. */
+static void fetch(const mt_tile *t)
+{
+    for (int i = 0; i < t->rows; i++) {
+        const char *row = from(t->c, i * t->c_row);
+        for (int j = 0; j <= MT_TILE_COLUMNS * MT_WORD; j += 64) __builtin_prefetch(row + (j ? j - 1 : 0), 1);
+    }
+}
+
 /* All rows of a block times the columns [begin, end) of panels that are there. */
 static void run_columns(const mt_product *p, const block *b, const mt_panels *panels, const mt_panel_place *place,
                         const int32_t *sums, int64_t begin, int64_t end)
@@ -77,6 +86,7 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
             piece.sums = sums + column;
             piece.c = t.c = (char *)p->c[b->item] + (piece.row * p->c_row + piece.column) * MT_WORD;
             t.b = from(place->start, column / MT_TILE_COLUMNS * place->panel);
+            fetch(&t);
             p->tile(&t);
             if (p->finish) p->finish(p->finish_context, &piece);
         }
