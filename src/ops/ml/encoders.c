@@ -158,6 +158,8 @@ static motet_status default_value(mt_op_context *c, const value_list *values, va
         *out = (value_list){given->type, given->data, 1};
         return MOTET_OK;
     }
+    if (values->type != MOTET_STRING && !mt_is_number(values->type))
+        return mt_op_fail(c, MOTET_ERROR_FORMAT, "there is no list of values");
     MT_TRY(mt_scratch(c, sizeof(mt_string), &memory));
     *out = (value_list){values->type, memory, 1};
     if (values->type == MOTET_STRING) {
