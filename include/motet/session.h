@@ -44,10 +44,11 @@ MOTET_API void motet_threads_destroy(motet_threads *threads);
 typedef struct motet_session_options {
     int threads;           /* threads that work on one run, the caller's included; 0: as many as the process may use */
     bool reference;        /* run the plain reference operators, no fast kernels: slow, for comparison */
+    bool any_shape;        /* inputs may have other shapes than the model declares, if its operators can take them */
     motet_threads *shared; /* NULL: threads of its own. Else these, and `threads` is not looked at */
 } motet_session_options;
 
-/* Fills in the defaults: threads 0, reference false, shared NULL. */
+/* Fills in the defaults: threads 0, reference and any_shape false, shared NULL. */
 MOTET_API void motet_session_options_init(motet_session_options *options);
 
 /* An input or output of the model as the file declares it. Type and shape are those of the tensor, or of the tensors

@@ -21,7 +21,7 @@
 
 struct motet_session {
     char *name; /* for messages */
-    bool reference;
+    bool reference, any_shape;
     mt_file *file;
     mt_model *model;
     mt_plan *plan;
@@ -33,7 +33,7 @@ struct motet_session {
 
 void motet_session_options_init(motet_session_options *options)
 {
-    *options = (motet_session_options){.threads = 0, .reference = false, .shared = NULL};
+    *options = (motet_session_options){.threads = 0, .reference = false, .any_shape = false, .shared = NULL};
 }
 
 /* --- threads -------------------------------------------------------------------------------------------------- */
@@ -113,6 +113,7 @@ static motet_status open_session(const char *name, const motet_session_options *
     }
     session->file = file;
     session->reference = options->reference;
+    session->any_shape = options->any_shape;
     pthread_mutex_init(&session->lock, NULL);
     session->name = mt_copy_string(name);
     unsigned control = mt_denormals_off();
@@ -234,7 +235,8 @@ motet_status motet_session_run_with(motet_session *session, const motet_run_opti
                                     size_t output_count)
 {
     static const motet_run_options none = {NULL, NULL};
-    mt_transfer transfer = {session->model, input_names, inputs, input_count, output_names, outputs, output_count};
+    mt_transfer transfer = {session->model, session->any_shape, input_names, inputs,
+                            input_count,    output_names,       outputs,     output_count};
     mt_run *run;
     for (size_t i = 0; i < output_count; i++) outputs[i] = NULL;
     MT_TRY_AS(take_run(session, &run), "%s", session->name);

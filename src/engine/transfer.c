@@ -80,10 +80,12 @@ static motet_status feed_one(mt_run *run, const mt_transfer *t, size_t i)
     if (!t->input_names[i] || !t->inputs[i]) return mt_fail(MOTET_ERROR_ARGUMENT, "input %zu of the run is NULL", i);
     MT_TRY(find_input(t, t->input_names[i], &index));
     const motet_value_info *info = &t->model->inputs[index];
-    if (!fits(info, t->inputs[i])) {
+    motet_value_info wanted = *info;
+    if (t->any_shape) wanted.rank = -1;
+    if (!fits(&wanted, t->inputs[i])) {
         char expected[INFO_TEXT], got[MT_SHAPE_TEXT];
         return mt_fail(MOTET_ERROR_SHAPE, "input '%s': expected %s, got %s", info->name,
-                       describe(info, expected, sizeof expected), mt_tensor_describe(t->inputs[i], got, sizeof got));
+                       describe(&wanted, expected, sizeof expected), mt_tensor_describe(t->inputs[i], got, sizeof got));
     }
     mt_run_feed(run, index, t->inputs[i]);
     return MOTET_OK;

@@ -7,6 +7,7 @@
 /* The arguments of motet_session_run. */
 typedef struct mt_transfer {
     const mt_model *model;
+    bool any_shape; /* hold no input to the shape that the model declares */
     const char *const *input_names;
     const motet_tensor *const *inputs;
     size_t input_count;

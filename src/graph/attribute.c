@@ -151,6 +151,8 @@ static motet_status build_one(mt_builder *b, const mt_scope *scope, const Onnx__
     if (!out->name) return mt_fail_memory(sizeof *out);
     const char *reference = mt_text(proto->ref_attr_name);
     if (*reference) return take_from_call(b, scope, reference, out, found);
+    *found = type_of(proto) != ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__UNDEFINED; /* neither a type nor a value */
+    if (!*found) return MOTET_OK;
     return copy_value(b, scope, proto, out);
 }
 

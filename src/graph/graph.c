@@ -49,6 +49,21 @@ void mt_model_destroy(mt_model *model)
     mt_free(model);
 }
 
+const char *mt_attribute_kind_name(mt_attribute_kind kind)
+{
+    static const char *const names[] = {[MT_ATTRIBUTE_FLOAT] = "a float",
+                                        [MT_ATTRIBUTE_INT] = "an integer",
+                                        [MT_ATTRIBUTE_STRING] = "a string",
+                                        [MT_ATTRIBUTE_FLOATS] = "a list of floats",
+                                        [MT_ATTRIBUTE_INTS] = "a list of integers",
+                                        [MT_ATTRIBUTE_STRINGS] = "a list of strings",
+                                        [MT_ATTRIBUTE_TENSOR] = "a tensor",
+                                        [MT_ATTRIBUTE_GRAPH] = "a graph",
+                                        [MT_ATTRIBUTE_TYPE] = "a type",
+                                        [MT_ATTRIBUTE_OTHER] = "of a kind that is not supported"};
+    return names[kind];
+}
+
 const mt_attribute *mt_node_attribute(const mt_node *node, const char *name)
 {
     for (int i = 0; i < node->attribute_count; i++) {

@@ -38,7 +38,9 @@ typedef enum mt_attribute_kind {
     MT_ATTRIBUTE_OTHER /* sparse tensors, lists of tensors or graphs: no operator here reads them */
 } mt_attribute_kind;
 
-typedef struct mt_attribute {
+typedef struct mt_attribute mt_attribute;
+
+struct mt_attribute {
     const char *name;
     mt_attribute_kind kind;
     size_t count; /* elements of floats, ints, strings */
@@ -52,7 +54,7 @@ typedef struct mt_attribute {
         const motet_tensor *tensor;
         mt_graph *graph;
     };
-} mt_attribute;
+};
 
 struct mt_node {
     const char *name;   /* never "": the type and place where the file gives none */
@@ -106,6 +108,9 @@ motet_status mt_model_graph(mt_model *model, mt_graph **out);
 
 /* NULL is allowed. */
 void mt_model_destroy(mt_model *model);
+
+/* "an integer", "a list of floats", ... */
+const char *mt_attribute_kind_name(mt_attribute_kind kind);
 
 /* The attribute of that name, or NULL. */
 const mt_attribute *mt_node_attribute(const mt_node *node, const char *name);

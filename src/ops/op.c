@@ -63,7 +63,12 @@ motet_status mt_op_run(mt_op_context *c)
         if (c->in[i] && c->in[i]->kind != MOTET_TENSOR)
             return mt_op_fail(c, MOTET_ERROR_SHAPE, "input %d is a %s: expected a tensor", i,
                               motet_kind_name(c->in[i]->kind));
-    return c->node->op->run(c);
+    const mt_attribute *odd = NULL;
+    c->odd_kind = &odd;
+    motet_status status = c->node->op->run(c);
+    if (!odd) return status;
+    return mt_op_fail(c, MOTET_ERROR_FORMAT, "attribute \"%.64s\" is %s, which is not what is expected", odd->name,
+                      mt_attribute_kind_name(odd->kind));
 }
 
 /* --- outputs and memory --------------------------------------------------------------------------------------- */
@@ -161,7 +166,9 @@ motet_status mt_run_graph(mt_op_context *c, const mt_graph *graph, const motet_t
 static const mt_attribute *find(const mt_op_context *c, const char *name, mt_attribute_kind kind)
 {
     const mt_attribute *attribute = mt_node_attribute(c->node, name);
-    return attribute && attribute->kind == kind ? attribute : NULL;
+    if (!attribute || attribute->kind == kind) return attribute;
+    if (c->odd_kind) *c->odd_kind = attribute;
+    return NULL;
 }
 
 bool mt_has_attr(const mt_op_context *c, const char *name)

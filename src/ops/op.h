@@ -14,6 +14,7 @@
 typedef struct mt_node mt_node;   /* graph/graph.h */
 typedef struct mt_graph mt_graph; /* graph/graph.h */
 typedef struct mt_op mt_op;
+typedef struct mt_attribute mt_attribute; /* graph/graph.h */
 typedef struct mt_op_context mt_op_context;
 
 /* Writes what is to be kept (mt_keep). */
@@ -39,7 +40,8 @@ struct mt_op_context {
     bool reference;                /* take the plain loops, no fast kernels */
     mt_pool *pool;                 /* for mt_parallel; may be NULL */
     const mt_op_host *host;
-    void *run; /* the engine's own */
+    void *run;                     /* the engine's own */
+    const mt_attribute **odd_kind; /* set to an attribute that was asked for as another kind than it is */
 };
 
 typedef motet_status (*mt_op_function)(mt_op_context *context);
@@ -131,7 +133,8 @@ struct mt_op {
     bool lists; /* takes sequences, optionals and maps; for any other operator they are refused before it runs */
 };
 
-/* Runs the operator of the context's node. */
+/* Runs the operator of the context's node. Fails when the operator has looked for an attribute that is there, but of
+ * another kind (a float where an integer is expected): the default does not stand in for it. */
 motet_status mt_op_run(mt_op_context *c);
 
 /* The operator for a node (domain "" is ai.onnx), or NULL when there is none. */

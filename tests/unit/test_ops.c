@@ -47,6 +47,20 @@ static int64_t count_of(int rank, const int64_t *dims)
             assert_true(((const T *)(tensor)->data)[at] == wanted[at]);                                                \
     } while (0)
 
+/* --- attributes ----------------------------------------------------------------------------------------------- */
+
+static void attributes_of_another_kind_are_refused(void **state)
+{
+    (void)state;
+    const float values[] = {1, 2, 3, 4};
+    driver *d = drive("Softmax", 13);
+    drive_input(d, MOTET_FLOAT, 2, LIST(2, 2), values);
+    drive_string(d, "axis", "1");
+    assert_int_equal(drive_run(d, 1), MOTET_ERROR_FORMAT);
+    assert_non_null(strstr(motet_error_message(), "\"axis\" is a string"));
+    drive_end(d);
+}
+
 /* --- element by element --------------------------------------------------------------------------------------- */
 
 static driver *pair_of_ints(const char *type, int64_t n, const int32_t *a, const int32_t *b)
@@ -567,6 +581,7 @@ static void halves_compute_in_float(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(attributes_of_another_kind_are_refused),
         cmocka_unit_test(integers_wrap_and_never_trap),
         cmocka_unit_test(nan_wins_min_and_max),
         cmocka_unit_test(casts_from_float_stay_in_range),
