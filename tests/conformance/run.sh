@@ -4,7 +4,7 @@
 #     tests/conformance/run.sh [BUILD_FOLDER]        default build/release, made when it is not there
 #
 # The zoo has a command of its own, tests/zoo/run.sh, which makes its files where they are missing (10 minutes); all
-# else is C alone, once there is .venv. The streams want $MOTET_DATA, the backend cases Debian's libonnx-testdata; what is
+# else is C alone, once there is .venv. The streams want $MOTET_DATA, the older backend cases Debian's libonnx-testdata; what is
 # missing is said.
 set -u
 cd "$(dirname "$0")/../.."
@@ -33,6 +33,13 @@ step() {
 "
 }
 
+# at_least PERCENT COMMAND...: for a command that counts cases, good when so many of them pass.
+at_least() {
+    percent=$1
+    shift
+    "$@" | awk -v percent="$percent" '{ print } /cases pass/ { good = 100 * $1 >= percent * $3 } END { exit !good }'
+}
+
 step streams "within .* of|^ERROR|skipped:" "$build/tests/test_streams"
 step score "pairs" .venv/bin/python tests/conformance/score/oracle.py check "$build/motet"
 step zoo "^(ok|FAIL) " tests/zoo/run.sh "$build"
@@ -42,6 +49,9 @@ if [ -d "$backend" ]; then
 else
     echo "no $backend: install libonnx-testdata for the backend cases"
 fi
+.venv/bin/python tests/conformance/make_node_cases.py out/onnx-newest >$log/make_node_cases.log 2>&1 ||
+    { echo "make_node_cases.py failed, see $log/make_node_cases.log" >&2; exit 1; }
+step newest "^FAIL " at_least 97 "$build/motet" model test --failures "onnx-newest=out/onnx-newest"
 printf '\n%s' "$table"
 echo "everything, with the reason of each failure: $log/*.log"
 exit $failed
