@@ -75,6 +75,7 @@ void motet_threads_destroy(motet_threads *threads)
 
 static motet_status simplify(motet_session *session)
 {
+    MT_TRY(mt_pass_gradient(session->model));
     MT_TRY(mt_pass_dead(session->model)); /* a missing operator matters only where it is used */
     MT_TRY(mt_find_operators(session->model));
     MT_TRY(mt_simplify(session->model, mt_evaluate, &session->reference));

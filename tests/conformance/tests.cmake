@@ -12,3 +12,6 @@ if(ONNX_TESTDATA)
 else()
   message(STATUS "no libonnx-testdata: the ONNX backend tests are left out")
 endif()
+
+# Our own, in the same layout. gradient: every rule of graph/passes/gradient.c, against PyTorch.
+add_test(NAME conformance_cases COMMAND motet_command model test --failures cases=${here}/cases)

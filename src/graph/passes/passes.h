@@ -9,6 +9,10 @@
 typedef motet_status (*mt_evaluator)(void *context, const mt_model *model, const mt_node *node, size_t limit,
                                      motet_tensor *const *outputs);
 
+/* Replaces every Gradient node by nodes that compute it; to be called first, as it reads the graph by names. Fails
+ * where there is no derivative of an operator, naming it. */
+motet_status mt_pass_gradient(mt_model *model);
+
 /* Removes nodes whose results nobody reads, and marks outputs that nobody reads as such. */
 motet_status mt_pass_dead(mt_model *model);
 
