@@ -53,11 +53,15 @@ typedef struct motet_turn {
     double overlap;    /* seconds of it during which somebody else speaks too */
 } motet_turn;
 
+enum { MOTET_MAX_NAME = 63 }; /* bytes */
+
 typedef struct motet_speaker {
-    char label[16]; /* "SPEAKER_00", in the order of first appearance */
-    double speech;  /* seconds, the sum of the turns */
+    char label[MOTET_MAX_NAME + 1]; /* "SPEAKER_00", in the order of first appearance, or a name (voices.h) */
+    double speech;                  /* seconds, the sum of the turns */
+    double alone;                   /* seconds of them in which nobody else speaks */
     int turns;
-    double confidence; /* the mean over the turns, weighted by their length */
+    double confidence;  /* the mean over the turns, weighted by their length */
+    const float *voice; /* the speaker's voice vector, unit length, voice_dims values; all 0 if never heard well */
 } motet_speaker;
 
 typedef struct motet_diarization {
@@ -67,6 +71,8 @@ typedef struct motet_diarization {
     motet_turn *turns; /* sorted by start, then speaker */
     size_t speaker_count;
     motet_speaker *speakers;
+    int voice_dims;
+    float *voices; /* voice_dims a speaker: what their `voice` points to */
 } motet_diarization;
 
 MOTET_API void motet_diarization_destroy(motet_diarization *diarization); /* NULL is allowed */
@@ -78,11 +84,13 @@ typedef struct motet_diarizer motet_diarizer;
 /* What the network says of itself, and the settings in force. Strings are owned by the diarizer. */
 typedef struct motet_diarizer_info {
     const char *model_path, *model_name, *model_version, *model_licence; /* "" when the model does not say */
-    int sample_rate;                                                     /* Hz that push expects */
-    double window;                                                       /* seconds */
-    double hop;                                                          /* seconds, after rounding */
-    double frame;       /* seconds that one frame of activity stands for */
-    int local_speakers; /* the most that one window can tell apart */
+    const char *model_identity; /* 16 hexadecimal digits made from the bytes of the model's file */
+    int sample_rate;            /* Hz that push expects */
+    double window;              /* seconds */
+    double hop;                 /* seconds, after rounding */
+    double frame;               /* seconds that one frame of activity stands for */
+    int local_speakers;         /* the most that one window can tell apart */
+    int voice_dims;             /* values of a voice vector */
     double threshold;
     int threads;
     double load_ms; /* time that opening the model took */

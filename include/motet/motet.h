@@ -15,5 +15,6 @@
 #include "motet/status.h"
 #include "motet/tensor.h"
 #include "motet/tensor_file.h"
+#include "motet/voices.h"
 
 #endif

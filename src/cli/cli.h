@@ -9,6 +9,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_MISUSE = 2, EXIT_PARTLY = 3 };
 
 /* One function a command: argv[0] is the command's name. Returns the exit status. */
 int cli_diarize(int argc, char **argv);
+int cli_enroll(int argc, char **argv);
+int cli_identify(int argc, char **argv);
 int cli_score(int argc, char **argv);
 int cli_model(int argc, char **argv);
 int cli_live(int argc, char **argv);
@@ -38,6 +40,10 @@ bool cli_make_folder(const char *command, const char *path);
 
 /* The path of a model that is shipped, in `path`; false when it is nowhere. */
 bool cli_find_model(const char *name, char *path, size_t size);
+
+/* Where no diarizer model is given: $MOTET_MODEL, or the default one, its path in `path`. NULL (and said) when it is
+ * nowhere. */
+const char *cli_choose_model(const char *command, const char *given, char *path, size_t size);
 
 /* ^C, SIGTERM and SIGHUP: the first asks to stop, which cli_interrupted tells; the second kills. cli_die_of_signal ends
  * the process the way an interrupted one should end, so that a shell loop stops too. */

@@ -135,6 +135,16 @@ bool cli_find_model(const char *name, char *path, size_t size)
     return snprintf(path, size, "%s/%s", MOTET_MODEL_DIR, name) < (int)size && access(path, R_OK) == 0;
 }
 
+const char *cli_choose_model(const char *command, const char *given, char *path, size_t size)
+{
+    const char *set = getenv("MOTET_MODEL");
+    if (given) return given;
+    if (set && *set) return set;
+    if (cli_find_model("motet-cnn.onnx", path, size)) return path;
+    cli_say(command, "the default model motet-cnn.onnx is not installed in %s: give one with --model", MOTET_MODEL_DIR);
+    return NULL;
+}
+
 static volatile sig_atomic_t caught;
 
 static const char *volatile last_words;

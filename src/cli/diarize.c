@@ -16,6 +16,7 @@
 #include "outputs.h"
 #include "progress.h"
 #include "session.h"
+#include "voices.h"
 
 static const char command[] = "diarize";
 
@@ -164,11 +165,14 @@ static bool write_outputs(job *j, const motet_diarization *result)
                                .latency = j->latency};
     motet_latency_conclude(j->latency, result->final_ms);
     if (!outputs_write_turns(command, j->settings, result, &document)) return false;
+    if (j->settings->export_voices &&
+        !voices_export(command, j->settings->export_voices, j->file_id, document.diarizer, result))
+        return false;
     report(j, result, elapsed);
     return outputs_write_latency(command, j->settings, j->path, j->latency);
 }
 
-static int diarize_file(const settings *s, motet_diarizer *diarizer, const char *path)
+static int diarize_file(const settings *s, motet_diarizer *diarizer, const motet_known *known, const char *path)
 {
     job j = {.settings = s, .path = path, .diarizer = diarizer};
     name_recording(path, j.file_id, sizeof j.file_id);
@@ -178,6 +182,7 @@ static int diarize_file(const settings *s, motet_diarizer *diarizer, const char 
     motet_status status = open_recording(&j);
     if (status == MOTET_OK) status = stream_recording(&j);
     if (status == MOTET_OK) status = motet_diarizer_finish(diarizer, &result);
+    if (status == MOTET_OK && known) status = motet_known_name(known, &s->matching, result);
     progress_end(&j.progress);
     int code = EXIT_FAILED;
     if (status == MOTET_OK)
@@ -198,33 +203,43 @@ static int diarize_file(const settings *s, motet_diarizer *diarizer, const char 
 
 /* --- all of them ----------------------------------------------------------------------------------------------- */
 
+static bool make_folders(const settings *s)
+{
+    return (!s->output || s->output_is_file || cli_make_folder(command, s->output)) &&
+           (!s->export_voices || cli_make_folder(command, s->export_voices));
+}
+
+static int diarize_files(const settings *s, motet_diarizer *diarizer, const motet_known *known)
+{
+    int done = 0, partly = 0;
+    /* the first one also says so when the model's loading was cut */
+    for (int i = 0; i < s->file_count && (i == 0 || !cli_interrupted()); i++) {
+        int code = diarize_file(s, diarizer, known, s->files[i]);
+        done += code == EXIT_DONE;
+        partly += code == EXIT_PARTLY;
+    }
+    if (done == s->file_count) return EXIT_DONE;
+    return done + partly ? EXIT_PARTLY : EXIT_FAILED;
+}
+
 static int diarize_all(settings *s)
 {
     if (!settings_find_model(s)) return EXIT_FAILED;
     if (!settings_check_places(s)) return EXIT_FAILED;
     cli_catch_signals();
     motet_diarizer *diarizer;
+    motet_known *known = NULL;
     motet_status status = motet_diarizer_create(&s->diarize, &diarizer);
     if (status == MOTET_ERROR_ARGUMENT) return cli_misuse(command, "%s", motet_error_message());
-    if (status != MOTET_OK) {
+    if (status == MOTET_OK && s->known) status = motet_known_open(s->known, motet_diarizer_describe(diarizer), &known);
+    int code = EXIT_FAILED;
+    if (status != MOTET_OK)
         cli_say(command, "%s", motet_error_message());
-        return EXIT_FAILED;
-    }
-    if (s->output && !s->output_is_file && !cli_make_folder(command, s->output)) {
-        motet_diarizer_destroy(diarizer);
-        return EXIT_FAILED;
-    }
-    int done = 0, partly = 0;
-    for (int i = 0; i < s->file_count && (i == 0 || !cli_interrupted()); i++) {
-        int code =
-            diarize_file(s, diarizer, s->files[i]); /* the first one also says so when the model's loading was cut */
-        done += code == EXIT_DONE;
-        partly += code == EXIT_PARTLY;
-    }
+    else if (make_folders(s))
+        code = diarize_files(s, diarizer, known);
+    motet_known_destroy(known);
     motet_diarizer_destroy(diarizer);
-    if (cli_interrupted()) return cli_die_of_signal();
-    if (done == s->file_count) return EXIT_DONE;
-    return done + partly ? EXIT_PARTLY : EXIT_FAILED;
+    return cli_interrupted() ? cli_die_of_signal() : code;
 }
 
 /* One recording as a live session hears it. */

@@ -34,7 +34,11 @@ static void help(void)
         "      --max-speakers N     at most N\n"
         "      --threshold D        cosine distance, 0 to 2, at which clustering stops: less finds more speakers\n"
         "                           (default: what the model says)\n"
-        "      --exclusive          never two speakers at a time\n\n"
+        "      --exclusive          never two speakers at a time\n"
+        "      --known PATH         voice prints (motet enroll), one or a folder: names in place of SPEAKER_00\n"
+        "      --similarity X       as for motet identify\n"
+        "      --margin X           as for motet identify\n"
+        "      --export-voices DIR  a voice print of every speaker, DIR/NAME-SPEAKER.json\n\n"
         "Turns\n"
         "      --min-turn S         drop turns shorter than S seconds (default %g)\n"
         "      --min-gap S          fill a speaker's pauses shorter than S seconds (default %g)\n\n"
@@ -68,6 +72,10 @@ static const struct option long_options[] = {{"format", required_argument, NULL,
                                              {"max-speakers", required_argument, NULL, OPTION_MAX_SPEAKERS},
                                              {"threshold", required_argument, NULL, OPTION_THRESHOLD},
                                              {"exclusive", no_argument, NULL, OPTION_EXCLUSIVE},
+                                             {"known", required_argument, NULL, OPTION_KNOWN},
+                                             {"similarity", required_argument, NULL, OPTION_SIMILARITY},
+                                             {"margin", required_argument, NULL, OPTION_MARGIN},
+                                             {"export-voices", required_argument, NULL, OPTION_EXPORT_VOICES},
                                              {"min-turn", required_argument, NULL, OPTION_MIN_TURN},
                                              {"min-gap", required_argument, NULL, OPTION_MIN_GAP},
                                              {"channel", required_argument, NULL, OPTION_CHANNEL},
@@ -118,6 +126,12 @@ bool settings_set(settings *s, int option, const char *text)
     case OPTION_MAX_SPEAKERS: return cli_int(command, "max-speakers", text, 1, 1000, &d->max_speakers);
     case OPTION_THRESHOLD: return cli_number(command, "threshold", text, 0, 2, &d->threshold);
     case OPTION_EXCLUSIVE: d->exclusive = true; return true;
+    case OPTION_KNOWN: s->known = text; return true;
+    case OPTION_SIMILARITY:
+        s->matching_given = true;
+        return cli_number(command, "similarity", text, -1, 1, &s->matching.similarity);
+    case OPTION_MARGIN: s->matching_given = true; return cli_number(command, "margin", text, 0, 2, &s->matching.margin);
+    case OPTION_EXPORT_VOICES: s->export_voices = text; return true;
     case OPTION_MIN_TURN: return cli_number(command, "min-turn", text, 0, 3600, &d->min_turn);
     case OPTION_MIN_GAP: return cli_number(command, "min-gap", text, 0, 3600, &d->min_gap);
     case OPTION_CHANNEL: return set_channel(s, text);
@@ -196,14 +210,8 @@ static bool settle_latency_report(const settings *s)
 
 bool settings_find_model(settings *s)
 {
-    const char *set = getenv("MOTET_MODEL");
-    if (!s->diarize.model && set && *set) s->diarize.model = set;
-    if (s->diarize.model) return true;
-    s->diarize.model = s->model;
-    if (cli_find_model("motet-cnn.onnx", s->model, sizeof s->model)) return true;
-    cli_say(s->command, "the default model motet-cnn.onnx is not installed in %s: give one with --model",
-            MOTET_MODEL_DIR);
-    return false;
+    s->diarize.model = cli_choose_model(s->command, s->diarize.model, s->model, sizeof s->model);
+    return s->diarize.model != NULL;
 }
 
 void name_recording(const char *path, char *id, size_t size)
@@ -330,9 +338,12 @@ static bool settle_realtime(settings *s, bool hop_given)
     if (!s->realtime) return true;
     if (!hop_given) s->diarize.hop = 0.5;
     if (!s->speed) s->speed = 1;
-    if (s->file_count == 1 && !s->partial) return true;
-    cli_misuse(s->command,
-               s->partial ? "--partial and --realtime exclude each other" : "--realtime takes one recording");
+    const char *other = s->partial ? "partial" : s->known ? "known" : s->export_voices ? "export-voices" : NULL;
+    if (s->file_count == 1 && !other) return true;
+    if (other)
+        cli_misuse(s->command, "--%s and --realtime exclude each other", other);
+    else
+        cli_misuse(s->command, "--realtime takes one recording");
     return false;
 }
 
@@ -347,6 +358,7 @@ void settings_init(settings *s, const char *command)
     *s = (settings){.command = command, .refine = -1};
     motet_diarize_options_init(&s->diarize);
     motet_audio_options_init(&s->audio);
+    motet_known_options_init(&s->matching);
     s->audio.interrupted = on_signal;
 }
 
@@ -371,6 +383,8 @@ bool settings_read(settings *s, int argc, char **argv, int *code)
         cli_misuse(s->command, "no recording given");
     else if (raw_channels && !s->audio.raw_rate)
         cli_misuse(s->command, "--raw-channels needs --raw-rate");
+    else if (s->matching_given && !s->known)
+        cli_misuse(s->command, "--similarity and --margin need --known");
     else
         return fits_together(s, hop_given);
     return false;

@@ -7,6 +7,7 @@
 
 #include "motet/audio.h"
 #include "motet/diarize.h"
+#include "motet/voices.h"
 
 enum { FORMATS = 2 };
 
@@ -23,6 +24,10 @@ enum {
     OPTION_MAX_SPEAKERS,
     OPTION_THRESHOLD,
     OPTION_EXCLUSIVE,
+    OPTION_KNOWN,
+    OPTION_SIMILARITY,
+    OPTION_MARGIN,
+    OPTION_EXPORT_VOICES,
     OPTION_MIN_TURN,
     OPTION_MIN_GAP,
     OPTION_CHANNEL,
@@ -47,6 +52,10 @@ typedef struct settings {
     const char *output;            /* NULL: standard output */
     bool output_is_file;
     const char *latency_report;
+    const char *known; /* voice prints; NULL: none */
+    motet_known_options matching;
+    bool matching_given;
+    const char *export_voices; /* a folder; NULL: not wanted */
     bool partial, quiet;
     char model[PATH_MAX]; /* where the default model was found */
     char **files;

@@ -13,6 +13,8 @@ static const struct {
     {"diarize", "tell who spoke when in a recording", cli_diarize},
     {"live", "tell who is speaking, while they speak", cli_live},
     {"devices", "list what can be listened to", cli_devices},
+    {"enroll", "make a print of a voice", cli_enroll},
+    {"identify", "tell whose voices are in a recording", cli_identify},
     {"score", "compare turns with a reference: DER and JER", cli_score},
     {"model", "inspect, check, run, compare, test, time and optimize ONNX models", cli_model},
 };

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -128,4 +129,23 @@ motet_status mt_file_write_parts(const char *path, const mt_part *parts, size_t 
 motet_status motet_file_write(const char *path, const char *bytes, size_t length)
 {
     return mt_file_write_parts(path, &(mt_part){bytes, length}, 1);
+}
+
+/* --- reading --------------------------------------------------------------------------------------------------- */
+
+motet_status mt_file_identity(const char *path, char identity[17])
+{
+    enum { BLOCK = 65536 };
+    static const uint64_t START = 0xcbf29ce484222325u, PRIME = 0x100000001b3u;
+    unsigned char block[BLOCK];
+    uint64_t hash = START;
+    FILE *in = fopen(path, "rb");
+    if (!in) return fail_io(path, "read");
+    for (size_t count; (count = fread(block, 1, sizeof block, in)) > 0;)
+        for (size_t i = 0; i < count; i++) hash = (hash ^ block[i]) * PRIME;
+    bool failed = ferror(in);
+    fclose(in);
+    if (failed) return fail_io(path, "read");
+    snprintf(identity, 17, "%016" PRIx64, hash);
+    return MOTET_OK;
 }

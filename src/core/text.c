@@ -84,6 +84,13 @@ static size_t utf8_length(const unsigned char *s)
     return overlong || surrogate || beyond ? 0 : length;
 }
 
+bool mt_is_utf8(const char *text)
+{
+    for (size_t length; *text; text += length)
+        if (!(length = utf8_length((const unsigned char *)text))) return false;
+    return true;
+}
+
 static void add_quoted(mt_text *text, const char *value)
 {
     mt_text_add_bytes(text, "\"", 1);

@@ -21,6 +21,8 @@ void mt_text_add_bytes(mt_text *text, const char *bytes, size_t length);
 /* Hands the NUL-terminated text over (motet_string_free frees it), or fails with MEMORY and frees it. */
 motet_status mt_text_take(mt_text *text, char **bytes, size_t *length);
 
+bool mt_is_utf8(const char *text); /* RFC 3629 */
+
 /* JSON, indented by two blanks. `key` is NULL inside arrays. */
 typedef struct mt_json {
     mt_text text;

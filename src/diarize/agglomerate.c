@@ -27,6 +27,13 @@ float mt_dot(const float *a, const float *b, int n)
     return rest;
 }
 
+void mt_normalize(float *vector, int n)
+{
+    float norm = sqrtf(mt_dot(vector, vector, n));
+    if (norm > 0)
+        for (int i = 0; i < n; i++) vector[i] /= norm;
+}
+
 void mt_points_free(mt_points *points)
 {
     int dims = points->dims;

@@ -50,5 +50,6 @@ void mt_cut(const mt_merge *merges, int steps, int count, int *labels, int *clus
 motet_status mt_points_fold(mt_points *points, const int *labels, int clusters);
 
 float mt_dot(const float *a, const float *b, int n);
+void mt_normalize(float *vector, int n); /* to unit length, unless it is 0 */
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 #include "core/pool.h"
 #include "diarize/model.h"
@@ -18,6 +19,7 @@ struct motet_diarizer {
     motet_diarize_options options;
     motet_diarizer_info info;
     char *model_path;
+    char identity[17];
     mt_model *model;
     mt_mel *mel; /* NULL when the model takes samples */
     mt_windows windows;
@@ -100,6 +102,7 @@ static motet_status set_up(motet_diarizer *d)
     double before = now_ms();
     int threads = d->options.threads ? d->options.threads : mt_cpu_count(), hop = 0;
     MT_TRY(mt_model_open(d->model_path, threads, &d->model));
+    MT_TRY(mt_file_identity(d->model_path, d->identity));
     const mt_model_description *m = mt_model_describe(d->model);
     MT_TRY(choose_hop(&d->options, m, &hop));
     if (m->log_mel) MT_TRY(mt_mel_create(&m->mel, &d->mel));
@@ -116,11 +119,13 @@ static motet_status set_up(motet_diarizer *d)
                                     .model_name = m->name,
                                     .model_version = m->version,
                                     .model_licence = m->licence,
+                                    .model_identity = d->identity,
                                     .sample_rate = m->sample_rate,
                                     .window = (double)m->window / m->sample_rate,
                                     .hop = (double)hop / m->sample_rate,
                                     .frame = (double)m->frame_step / m->sample_rate,
                                     .local_speakers = m->speakers,
+                                    .voice_dims = m->voice,
                                     .threshold = (double)d->rules.threshold,
                                     .threads = threads,
                                     .load_ms = now_ms() - before};

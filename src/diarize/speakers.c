@@ -127,13 +127,6 @@ typedef struct centroids {
     float *vectors; /* dims each, unit length */
 } centroids;
 
-static void normalize(float *vector, int dims)
-{
-    float norm = sqrtf(mt_dot(vector, vector, dims));
-    if (norm > 0)
-        for (int d = 0; d < dims; d++) vector[d] /= norm;
-}
-
 /* Clusters with at least `least` seconds, or, when there is none, the one with the most. */
 static motet_status standing_centroids(const mt_points *clusters, float least, centroids *out)
 {
@@ -147,7 +140,7 @@ static motet_status standing_centroids(const mt_points *clusters, float least, c
         if (clusters->weights[i] < least && i != biggest) continue;
         float *vector = out->vectors + (size_t)out->count++ * dims;
         memcpy(vector, clusters->sums + (size_t)i * dims, dims * sizeof(float));
-        normalize(vector, clusters->dims);
+        mt_normalize(vector, clusters->dims);
     }
     return MOTET_OK;
 }
@@ -288,7 +281,7 @@ static motet_status move_centroids(const mt_record *record, centroids *speakers,
     }
     for (size_t at = 0; at < values; at += dims) {
         if (!(mt_dot(means + at, means + at, record->dims) > 0)) continue;
-        normalize(means + at, record->dims);
+        mt_normalize(means + at, record->dims);
         memcpy(speakers->vectors + at, means + at, dims * sizeof *means);
     }
     mt_free(means);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/memory.h"
+#include "diarize/agglomerate.h"
 
 typedef mt_run run;
 typedef mt_runs runs;
@@ -190,6 +191,7 @@ static void measure_overlap(motet_diarization *d)
     size_t from_turn = 0;
     for (size_t i = 0; i < d->turn_count; i++) {
         motet_turn *turn = &d->turns[i];
+        turn->overlap = 0;
         double covered_to = turn->start;
         while (from_turn < i && d->turns[from_turn].end <= turn->start) from_turn++;
         for (size_t j = from_turn; j < d->turn_count && d->turns[j].start < turn->end; j++) {
@@ -214,27 +216,61 @@ static void name_speakers(motet_diarization *d, int *numbers)
             snprintf(speaker->label, sizeof speaker->label, "SPEAKER_%02d", numbers[turn->speaker]);
         }
         turn->speaker = numbers[turn->speaker];
+    }
+}
+
+void mt_turns_account(motet_diarization *d)
+{
+    for (size_t k = 0; k < d->speaker_count; k++) {
+        motet_speaker *speaker = &d->speakers[k];
+        speaker->speech = speaker->alone = speaker->confidence = 0;
+        speaker->turns = 0;
+    }
+    measure_overlap(d);
+    for (size_t i = 0; i < d->turn_count; i++) {
+        const motet_turn *turn = &d->turns[i];
         motet_speaker *speaker = &d->speakers[turn->speaker];
         double length = turn->end - turn->start;
         speaker->speech += length;
+        speaker->alone += length - turn->overlap;
         speaker->turns++;
         speaker->confidence += turn->confidence * length;
     }
     for (size_t k = 0; k < d->speaker_count; k++) d->speakers[k].confidence /= d->speakers[k].speech;
 }
 
-static motet_status make_diarization(const runs *r, int speakers, const mt_turn_rules *rules, motet_diarization **out)
+/* The mean of each speaker's voices, weighted by their clean speech, at unit length. */
+static void average_voices(const mt_record *record, const int *numbers, motet_diarization *d)
+{
+    size_t dims = (size_t)record->dims;
+    for (size_t v = 0; v < record->voice_count; v++) {
+        int speaker = record->voices[v].speaker < 0 ? -1 : numbers[record->voices[v].speaker];
+        if (speaker < 0) continue;
+        const float *vector = mt_record_vector(record, v);
+        float weight = record->voices[v].alone + 0.01f; /* even a voice that is never alone counts */
+        for (size_t i = 0; i < dims; i++) d->voices[(size_t)speaker * dims + i] += weight * vector[i];
+    }
+    for (size_t k = 0; k < d->speaker_count; k++) {
+        mt_normalize(d->voices + k * dims, record->dims);
+        d->speakers[k].voice = d->voices + k * dims;
+    }
+}
+
+static motet_status make_diarization(const mt_record *record, const runs *r, int speakers, const mt_turn_rules *rules,
+                                     motet_diarization **out)
 {
     motet_diarization *d = mt_alloc_zero(1, sizeof *d);
     int *numbers = mt_alloc_array((size_t)speakers, sizeof *numbers);
     if (d) d->turns = mt_alloc_zero(r->count, sizeof *d->turns);
     if (d) d->speakers = mt_alloc_zero((size_t)speakers, sizeof *d->speakers);
-    if (!d || !numbers || !d->turns || !d->speakers) {
+    if (d) d->voices = mt_alloc_zero((size_t)speakers * (size_t)record->dims, sizeof *d->voices);
+    if (!d || !numbers || !d->turns || !d->speakers || !d->voices) {
         motet_diarization_destroy(d);
         mt_free(numbers);
         return mt_fail_memory(r->count * sizeof(motet_turn));
     }
     d->duration = rules->duration;
+    d->voice_dims = record->dims;
     for (int k = 0; k < speakers; k++) numbers[k] = -1;
     for (size_t i = 0; i < r->count; i++) {
         const run *from = &r->items[i];
@@ -244,8 +280,9 @@ static motet_status make_diarization(const runs *r, int speakers, const mt_turn_
         double mean = from->votes / (double)(from->end - from->start);
         d->turns[d->turn_count++] = (motet_turn){start, end, from->speaker, mean < 1 ? mean : 1, 0};
     }
-    measure_overlap(d);
     name_speakers(d, numbers);
+    mt_turns_account(d);
+    average_voices(record, numbers, d);
     mt_free(numbers);
     *out = d;
     return MOTET_OK;
@@ -258,7 +295,7 @@ motet_status mt_turns_make(const mt_record *record, int speakers, const mt_turn_
     motet_status status = speakers > 0 ? find_runs(record, speakers, rules, &r) : MOTET_OK;
     if (status == MOTET_OK) {
         if (r.count) smooth(&r, rules);
-        status = make_diarization(&r, speakers, rules, out);
+        status = make_diarization(record, &r, speakers, rules, out);
     }
     mt_free(r.items);
     return status;
@@ -269,5 +306,6 @@ void motet_diarization_destroy(motet_diarization *diarization)
     if (!diarization) return;
     mt_free(diarization->turns);
     mt_free(diarization->speakers);
+    mt_free(diarization->voices);
     mt_free(diarization);
 }

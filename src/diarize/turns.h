@@ -36,6 +36,9 @@ typedef struct mt_runs {
  * mt_free. */
 motet_status mt_turns_runs(const mt_record *record, int speakers, const mt_turn_rules *rules, mt_runs *out);
 
+/* Reckons up what turns and speakers say of themselves, from when the turns are and whose. */
+void mt_turns_account(motet_diarization *diarization);
+
 /* The record's voices have speakers 0 .. speakers - 1. On success *out is owned by the caller. */
 motet_status mt_turns_make(const mt_record *record, int speakers, const mt_turn_rules *rules, motet_diarization **out);
 

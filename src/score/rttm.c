@@ -10,7 +10,7 @@
 
 #include "core/memory.h"
 #include "score/lines.h"
-#include "score/sources.h"
+#include "core/sources.h"
 
 enum { FIELD_TYPE, FIELD_FILE, FIELD_ONSET = 3, FIELD_DURATION, FIELD_SPEAKER = 7, FEWEST_FIELDS = 9, MOST_FIELDS };
 

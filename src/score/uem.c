@@ -8,7 +8,7 @@
 
 #include "core/memory.h"
 #include "score/lines.h"
-#include "score/sources.h"
+#include "core/sources.h"
 
 enum { FIELD_FILE, FIELD_BEGIN = 2, FIELD_END, FIELDS };
 

@@ -1,6 +1,6 @@
 /* RTTM, NIST "Rich Transcription 2009 Evaluation Plan", appendix A: ten fields separated by blanks, so that a file-id
- * must not hold any. Onset and duration in seconds; both are rounded, the duration so that the end is right to 1 ms
- * too. */
+ * and names must not hold any. Onset and duration in seconds; both are rounded, the duration so that the end is right
+ * to 1 ms too. */
 #include <math.h>
 
 #include "diarize/formats/formats.h"
@@ -20,8 +20,9 @@ motet_status mt_write_rttm(const motet_diarization *diarization, const motet_doc
         if (end <= start) continue; /* under half a millisecond: RTTM has no turns of length 0 */
         mt_text_add(text, "SPEAKER ");
         add_field(text, file_id);
-        mt_text_add(text, " 1 %.3f %.3f <NA> <NA> %s <NA> <NA>\n", start, end - start,
-                    diarization->speakers[turn->speaker].label);
+        mt_text_add(text, " 1 %.3f %.3f <NA> <NA> ", start, end - start);
+        add_field(text, diarization->speakers[turn->speaker].label);
+        mt_text_add(text, " <NA> <NA>\n");
     }
     return MOTET_OK;
 }

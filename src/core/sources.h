@@ -1,6 +1,6 @@
-/* Where RTTM and UEM come from: one file, or all the files of a folder that have the right extension, by name. */
-#ifndef MT_SCORE_SOURCES_H
-#define MT_SCORE_SOURCES_H
+/* Where inputs of a kind come from: one file, or all the files of a folder that have the right extension, by name. */
+#ifndef MT_CORE_SOURCES_H
+#define MT_CORE_SOURCES_H
 
 #include "core/status.h"
 

@@ -1,5 +1,5 @@
 /* Names of a folder are gathered and sorted first: the order a folder gives them in is nobody's. */
-#include "score/sources.h"
+#include "core/sources.h"
 
 #include <dirent.h>
 #include <errno.h>
