@@ -240,11 +240,11 @@ void mt_turns_account(motet_diarization *d)
 }
 
 /* The mean of each speaker's voices, weighted by their clean speech, at unit length. */
-static void average_voices(const mt_record *record, const int *numbers, motet_diarization *d)
+static void average_voices(const mt_record *record, int speakers, const int *numbers, motet_diarization *d)
 {
     size_t dims = (size_t)record->dims;
     for (size_t v = 0; v < record->voice_count; v++) {
-        int speaker = record->voices[v].speaker < 0 ? -1 : numbers[record->voices[v].speaker];
+        int from = record->voices[v].speaker, speaker = from < 0 || from >= speakers ? -1 : numbers[from];
         if (speaker < 0) continue;
         const float *vector = mt_record_vector(record, v);
         float weight = record->voices[v].alone + 0.01f; /* even a voice that is never alone counts */
@@ -282,7 +282,7 @@ static motet_status make_diarization(const mt_record *record, const runs *r, int
     }
     name_speakers(d, numbers);
     mt_turns_account(d);
-    average_voices(record, numbers, d);
+    average_voices(record, speakers, numbers, d);
     mt_free(numbers);
     *out = d;
     return MOTET_OK;
