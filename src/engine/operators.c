@@ -47,9 +47,22 @@ static void find_in(search *s, mt_graph *graph)
     }
 }
 
+/* What ONNX Runtime writes at its highest level fits one kind of CPU: nobody else can read it, and nobody need. */
+static bool is_blocked(const search *s)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->list[i].node->domain, "com.microsoft.nchwc") == 0) return true;
+    return false;
+}
+
 static motet_status report(const search *s)
 {
     enum { TEXT_BYTES = 1800 };
+    if (is_blocked(s))
+        return mt_fail(
+            MOTET_ERROR_UNSUPPORTED,
+            "ONNX Runtime has laid out its channels in blocks for one kind of CPU (com.microsoft.nchwc): save "
+            "it at ORT_ENABLE_EXTENDED or lower, or take the file it was made from");
     char text[TEXT_BYTES];
     size_t used = 0;
     for (size_t i = 0; i < s->count && used < sizeof text; i++) {

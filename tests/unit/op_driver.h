@@ -63,23 +63,28 @@ static motet_status driver_keep(mt_op_context *c, int i, size_t bytes, mt_fill f
     return MOTET_OK;
 }
 
-static driver *drive(const char *type, int version)
+static driver *drive_in(const char *domain, const char *type, int version)
 {
     static const mt_op_host host = {driver_alloc, driver_alloc_list, driver_scratch, NULL, driver_keep};
     driver *d = mt_alloc_zero(1, sizeof *d);
     assert_non_null(d);
     d->node = (mt_node){.name = "driven",
                         .type = type,
-                        .domain = "",
+                        .domain = domain,
                         .version = version,
                         .attributes = d->attributes,
                         .outputs = d->wanted,
-                        .op = mt_op_find("", type, version)};
+                        .op = mt_op_find(domain, type, version)};
     assert_non_null(d->node.op);
     for (int i = 0; i < DRIVE_MOST; i++) d->out[i] = &d->outputs[i];
     d->context =
         (mt_op_context){.node = &d->node, .version = version, .in = d->in, .out = d->out, .host = &host, .run = d};
     return d;
+}
+
+static inline driver *drive(const char *type, int version)
+{
+    return drive_in("", type, version);
 }
 
 static void drive_input(driver *d, motet_type type, int rank, const int64_t *dims, const void *values)
@@ -118,6 +123,20 @@ static inline void drive_ints(driver *d, const char *name, size_t count, const i
     mt_attribute *attribute = drive_attribute(d, name, MT_ATTRIBUTE_INTS);
     attribute->count = count;
     attribute->ints = values;
+}
+
+static inline void drive_floats(driver *d, const char *name, size_t count, const float *values)
+{
+    mt_attribute *attribute = drive_attribute(d, name, MT_ATTRIBUTE_FLOATS);
+    attribute->count = count;
+    attribute->floats = values;
+}
+
+static inline void drive_strings(driver *d, const char *name, size_t count, const mt_string *values)
+{
+    mt_attribute *attribute = drive_attribute(d, name, MT_ATTRIBUTE_STRINGS);
+    attribute->count = count;
+    attribute->strings = values;
 }
 
 static inline void drive_string(driver *d, const char *name, const char *value)

@@ -542,6 +542,11 @@ static void missing_operators_are_named_at_once(void **state)
            "nodes)");
     refuse(model(6, simple_graph(node("Add", "x one", "y", NONE))), MOTET_ERROR_UNSUPPORTED,
            "model in memory: 1 operator is missing: ai.onnx.Add version 6 (1 node)");
+    refuse(
+        model(17, simple_graph(node("ReorderInput", "x", "y", in_domain("com.microsoft.nchwc")))),
+        MOTET_ERROR_UNSUPPORTED,
+        "model in memory: ONNX Runtime has laid out its channels in blocks for one kind of CPU (com.microsoft.nchwc): "
+        "save it at ORT_ENABLE_EXTENDED or lower, or take the file it was made from");
 }
 
 static void files_are_named(void **state)

@@ -89,6 +89,7 @@ def write_segments(source, folder, sets):
     that an engine may fuse it, and the floats that are about to be rounded are compared."""
     model = onnx.load(source)
     graph = model.graph
+    every = [{**feeds, **every_value(model, feeds)} for feeds in sets]
     rounding = [node for node in graph.node if node.op_type in ROUNDING]
     known = {tensor.name for tensor in graph.initializer}
     cut = {name for node in rounding for name in node.output if name}
@@ -103,7 +104,6 @@ def write_segments(source, folder, sets):
     outputs = list(dict.fromkeys(name for name in ends if name in made and name not in known))
     inputs = [value.name for value in graph.input if value.name in read]
     inputs += [name for name in read if name.endswith("/fed")]
-    every = [{**feeds, **every_value(model, feeds)} for feeds in sets]
     for values in every:
         values |= {f"{name}/fed": values[name] for name in cut}
     for part, fresh in ((graph.node, kept), (graph.value_info, [])):
