@@ -81,7 +81,9 @@ ROUNDING = ("DynamicQuantizeLinear", "QuantizeLinear")
 
 
 def has_segments(source):
-    return any(node.op_type in ROUNDING for node in onnx.load(source).graph.node)
+    """Whether floats become integers between nodes, and only there: some operators round within themselves."""
+    types = {node.op_type for node in onnx.load(source).graph.node}
+    return bool(types & set(ROUNDING)) and not types & {"DynamicQuantizeMatMul", "DynamicQuantizeLSTM"}
 
 
 def write_segments(source, folder, sets):
