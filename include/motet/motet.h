@@ -10,6 +10,7 @@
 #include "motet/latency.h"
 #include "motet/live.h"
 #include "motet/model.h"
+#include "motet/quantize.h"
 #include "motet/score.h"
 #include "motet/session.h"
 #include "motet/status.h"

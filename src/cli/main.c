@@ -16,7 +16,7 @@ static const struct {
     {"enroll", "make a print of a voice", cli_enroll},
     {"identify", "tell whose voices are in a recording", cli_identify},
     {"score", "compare turns with a reference: DER and JER", cli_score},
-    {"model", "inspect, check, run, compare, test, time and optimize ONNX models", cli_model},
+    {"model", "inspect, check, run, compare, test, time, optimize and quantize ONNX models", cli_model},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

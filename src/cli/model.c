@@ -15,6 +15,7 @@ static const struct {
     {"test", "run test cases in the layout of the ONNX backend tests", model_test},
     {"bench", "how long it takes to load and to run, and where the time goes", model_bench},
     {"optimize", "write a simpler model that computes the same", model_optimize},
+    {"quantize", "write a model that computes with bytes, as near to the original as is asked", model_quantize},
 };
 
 enum { COMMANDS = sizeof commands / sizeof *commands };

@@ -15,6 +15,7 @@ int model_compare(int argc, char **argv);
 int model_test(int argc, char **argv);
 int model_bench(int argc, char **argv);
 int model_optimize(int argc, char **argv);
+int model_quantize(int argc, char **argv);
 
 enum { MODEL_MAX_VALUES = 4096 }; /* inputs, and outputs, that a model may have here */
 

@@ -14,6 +14,7 @@
 #include "engine/operators.h"
 #include "engine/plan.h"
 #include "engine/run.h"
+#include "engine/session.h"
 #include "engine/transfer.h"
 #include "graph/build.h"
 #include "graph/passes/passes.h"
@@ -94,25 +95,28 @@ static motet_status take_pool(motet_session *session, const motet_session_option
 
 static motet_status prepare(motet_session *session, const motet_session_options *options)
 {
-    MT_TRY(mt_model_build(session->file, &session->model));
+    if (!session->model) MT_TRY(mt_model_build(session->file, &session->model));
     mt_file_forget_structure(session->file);
     MT_TRY(simplify(session));
     MT_TRY(mt_plan_create(session->model, &session->plan));
     return take_pool(session, options);
 }
 
-static motet_status open_session(const char *name, const motet_session_options *options, mt_file *file,
-                                 motet_session **out)
+motet_status mt_session_open_model(const char *name, const motet_session_options *options, mt_file *file,
+                                   mt_model *model, motet_session **out)
 {
     motet_session_options defaults;
+    *out = NULL;
     motet_session_options_init(&defaults);
     if (!options) options = &defaults;
     motet_session *session = mt_alloc_zero(1, sizeof *session);
     if (!session) {
+        mt_model_destroy(model);
         mt_file_close(file);
         return mt_fail_memory(sizeof *session);
     }
     session->file = file;
+    session->model = model;
     session->reference = options->reference;
     session->any_shape = options->any_shape;
     pthread_mutex_init(&session->lock, NULL);
@@ -133,7 +137,7 @@ motet_status motet_session_open(const char *path, const motet_session_options *o
     *out = NULL;
     if (!path) return mt_fail(MOTET_ERROR_ARGUMENT, "no path of a model is given");
     MT_TRY_AS(mt_file_open(path, &file), "%s", path);
-    MT_TRY_AS(open_session(path, options, file, out), "%s", path);
+    MT_TRY_AS(mt_session_open_model(path, options, file, NULL, out), "%s", path);
     return MOTET_OK;
 }
 
@@ -144,7 +148,7 @@ motet_status motet_session_open_memory(const void *bytes, size_t size, const mot
     mt_file *file;
     *out = NULL;
     MT_TRY_AS(mt_file_open_memory(bytes, size, &file), "%s", name);
-    MT_TRY_AS(open_session(name, options, file, out), "%s", name);
+    MT_TRY_AS(mt_session_open_model(name, options, file, NULL, out), "%s", name);
     return MOTET_OK;
 }
 

@@ -9,6 +9,7 @@
 #include "graph/build.h"
 #include "graph/passes/passes.h"
 #include "graph/write.h"
+#include "model/simple.h"
 #include "motet/model.h"
 
 /* Operators that motet does not know stay as they are. So do quantised weights: dequantised they would take four times
@@ -25,26 +26,34 @@ static motet_status evaluate(void *context, const mt_model *model, const mt_node
     return MOTET_OK;
 }
 
-static motet_status optimize(mt_file *file, mt_model *model, const char *path, bool external)
+static motet_status simplify(mt_model *model)
 {
     bool reference = true;
     MT_TRY(mt_pass_dead(model));
     motet_status status = mt_find_operators(model);
     if (status != MOTET_OK && status != MOTET_ERROR_UNSUPPORTED) return status;
-    MT_TRY(mt_simplify(model, evaluate, &reference));
-    return mt_model_write(model, file, path, external);
+    return mt_simplify(model, evaluate, &reference);
+}
+
+motet_status mt_model_open_simple(const char *path, mt_file **file, mt_model **model)
+{
+    *model = NULL;
+    MT_TRY_AS(mt_file_open(path, file), "%s", path);
+    motet_status status = mt_model_build(*file, model);
+    if (status == MOTET_OK) status = simplify(*model);
+    if (status == MOTET_OK) return status;
+    mt_model_destroy(*model);
+    mt_file_close(*file);
+    return mt_fail_in(status, "%s", path);
 }
 
 motet_status motet_model_optimize(const char *path, const char *optimized, bool external)
 {
     mt_file *file;
     mt_model *model;
-    MT_TRY_AS(mt_file_open(path, &file), "%s", path);
-    motet_status status = mt_model_build(file, &model);
-    if (status == MOTET_OK) {
-        status = optimize(file, model, optimized, external);
-        mt_model_destroy(model);
-    }
+    MT_TRY(mt_model_open_simple(path, &file, &model));
+    motet_status status = mt_model_write(model, file, optimized, external);
+    mt_model_destroy(model);
     mt_file_close(file);
     return status == MOTET_OK ? status : mt_fail_in(status, "%s", path);
 }
