@@ -37,7 +37,7 @@ matches() {
 run 2 "" "usage: motet model"
 run 0 "motet model inspect" "" --help
 run 2 "" "no command 'sing'" sing
-for command in inspect check run compare test bench optimize; do
+for command in inspect check run compare test bench optimize quantize; do
     run 0 "usage: motet model $command" "" $command --help
     run 2 "" "unrecognized option" $command --sing
     run 2 "" "motet model $command: expected" $command
@@ -146,6 +146,27 @@ run 0 '"before"' "" optimize --json missing_three.onnx missing_three.onnx
 run 1 "1  ai.onnx.Transmogrify 17  MISSING" "" inspect missing_three.onnx
 run 1 "" "Is a directory" optimize line.onnx .
 run 1 "" "not an ONNX model" optimize "$here/model.sh" never.onnx
+[ -e never.onnx ] && { failures=$((failures + 1)); echo "FAILED: half a file"; }
+
+# --- quantize ---
+cnn=$root/models/motet-cnn.onnx
+run 0 "^layers      28 of 28 quantised" "" quantize --runs 2 "$cnn" int8.onnx
+run 0 "sound$" "" check int8.onnx
+run 0 "[12][0-9]  ai.onnx.DynamicQuantizeLinear" "" inspect int8.onnx
+run 0 "^ok .*voices" "" compare --min-cosine 0.99 "$cnn" int8.onnx
+run 0 "^layers      0 of 0 quantised" "" quantize --runs 1 int8.onnx again.onnx
+run 0 "float .*alone cosine" "" quantize --runs 1 --min-cosine 0.9999 "$cnn" int8.onnx
+run 0 "^ok .*voices" "" compare --min-cosine 0.9999 "$cnn" int8.onnx
+run 0 '"quantized": false' "" quantize --runs 1 --json --min-cosine 0.9999 "$cnn" int8.onnx
+layer=$(sed -n 's/.*"name": "\(.*Conv.*\)",/\1/p' stdout | head -n 1)
+run 0 "excluded$" "" quantize --runs 1 --min-cosine 0 --exclude "$layer" --external "$cnn" apart.onnx
+run 0 "MB of it external" "" inspect apart.onnx
+run 1 "" "no layer 'Sing' that could be quantised" quantize --exclude Sing "$cnn" never.onnx
+run 2 "" "--min-cosine 2" quantize --min-cosine 2 "$cnn" never.onnx
+run 1 "" "no such input" quantize --shape nobody=1 "$cnn" never.onnx
+run 1 "" "are missing" quantize missing_three.onnx never.onnx
+run 1 "" "Is a directory" quantize "$cnn" .
+run 1 "" "not an ONNX model" quantize "$here/model.sh" never.onnx
 [ -e never.onnx ] && { failures=$((failures + 1)); echo "FAILED: half a file"; }
 
 # --- bench ---

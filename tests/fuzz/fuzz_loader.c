@@ -1,5 +1,5 @@
 /* Fuzz target: any bytes as a model file on disk, opened the way `motet model inspect` does, every weight looked at,
- * and written again. */
+ * and written again, simplified and quantised. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -7,6 +7,7 @@
 
 #include "fuzz.h"
 #include "motet/model.h"
+#include "motet/quantize.h"
 
 static void look(const motet_model *model)
 {
@@ -29,6 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         look(model);
         motet_model_close(model);
         (void)!motet_model_optimize(path, "/dev/null", false);
+        (void)!motet_model_quantize(path, "/dev/null", NULL, NULL);
     }
     close(file);
     return 0;

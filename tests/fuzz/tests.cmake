@@ -5,7 +5,7 @@
 #     build/fuzz/tests/fuzz_session -max_total_time=600 SOME_FOLDER tests/fuzz/corpus/session
 option(MOTET_FUZZ "build the libFuzzer targets (clang, with MOTET_SANITIZE=fuzzer-no-link,address,undefined)" OFF)
 
-set(fuzzed_rooms mt_core mt_schema mt_onnx mt_graph mt_ops mt_kernels mt_engine mt_model mt_tensor_file)
+set(fuzzed_rooms mt_core mt_schema mt_onnx mt_graph mt_ops mt_kernels mt_engine mt_model mt_quantize mt_tensor_file)
 
 # motet_fuzz(NAME CORPUS): fuzz_NAME.c, and its seeds.
 function(motet_fuzz name corpus)
