@@ -11,7 +11,7 @@ Window borders fall anywhere in a turn, since excerpts start anywhere.
 
 Turns are filled with speech of random speakers (mostly of one corpus, so that the microphone does not give the speaker
 away), each speaker heard through a seat of one small room and a tone control of its own, at its own loudness. Then noise
-(recorded, coloured, babble, knocks and whistles), and sometimes a telephone band, 8-bit mu-law, clipping, an offset, or a gate that leaves
+(recorded, coloured, babble, knocks and whistles, loud pauses), and sometimes a telephone band, 8-bit mu-law, clipping, an offset, or a gate that leaves
 digital silence where nobody speaks. Last a gain, and rounding to 16 bits.
 
 Labels are the source's speech labels, every 10 ms: the room's echo after a word is not speech, nor is a speaker's pause.
@@ -63,7 +63,7 @@ class Simulator:
     `windows`: how many make a scene.
     """
 
-    SYNTHETIC = 0.2                             # share of scenes whose speakers are synthetic
+    SYNTHETIC = 0.25                            # share of scenes whose speakers are synthetic
 
     def __init__(self, corpus, mix, seed, heldout=False, windows=4):
         self.corpus, self.count, self.length = corpus, windows, windows * WINDOW
@@ -74,6 +74,7 @@ class Simulator:
         for number in numbers:
             self.groups.setdefault(corpus.corpora[number], []).append(number)
         self.real = [n for name, group in self.groups.items() if name != "synthetic" for n in group]
+        self.recorded = [n for n in self.groups["synthetic"] if not corpus.names[n].startswith("espeak")]
         setup = np.random.default_rng(7 + heldout)                    # the same rooms and noises for every worker
         seats = torch.from_numpy(rooms(100 if heldout else 250, 7 + heldout))
         self.rooms = torch.fft.rfft(seats, FFT)
@@ -85,7 +86,7 @@ class Simulator:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def read_noises(self, rng, heldout):
-        """Four lists of signals, each at least as long as a scene, at unit loudness."""
+        """Five lists of signals, each at least as long as a scene, at unit loudness."""
         recorded = []
         for path in sorted((DATA / "noise").glob("*.flac")):
             if (path.stem in NOISES_HELD_OUT) == heldout:
@@ -104,8 +105,27 @@ class Simulator:
             voices = [self.speech(int(s), self.length // STEP)[0] for s in rng.choice(self.real, rng.integers(4, 9))]
             babble.append(sum(voices))
         events = [self.events(rng) for _ in range(24)]
+        pauses = [self.pauses(rng) for _ in range(48)]
         return [[(n / np.sqrt(np.square(n).mean())).astype(np.float32) for n in group]
-                for group in (recorded, coloured, babble, events)]
+                for group in (recorded, coloured, babble, events, pauses)]
+
+    def pauses(self, rng):
+        """What microphones hear when nobody speaks: pauses of many speakers' recordings (breath, lips, clicks, chairs, the
+        room), made loud."""
+        parts, have = [], 0
+        while have < self.length:
+            files = self.corpus.of_speaker[int(rng.choice(self.real))]
+            start, length = files[rng.integers(len(files))]
+            for first, end in runs(self.corpus.speech[start // STEP:(start + length) // STEP] == 0):
+                if end - first < 20:
+                    continue
+                sound = self.corpus.samples[start + first * STEP:start + end * STEP].astype(np.float32)
+                sound *= 10 ** rng.normal(0, 0.3) / (np.sqrt(np.square(sound).mean()) + 1)
+                sound[:80] *= np.linspace(0, 1, 80)
+                sound[-80:] *= np.linspace(1, 0, 80)
+                parts.append(sound)
+                have += len(sound)
+        return np.concatenate(parts)
 
     def events(self, rng):
         """Sudden sounds that are not speech, over a hiss: knocks, rustling and whistles of 10 ms to 1 s."""
@@ -151,7 +171,7 @@ class Simulator:
         """Different speakers: synthetic ones, or real ones of one corpus, or any real ones."""
         chance = self.rng.random()
         if chance < self.SYNTHETIC:
-            pool = self.groups["synthetic"]
+            pool = self.groups["synthetic"] if self.rng.random() < 0.5 else self.recorded      # made of people's recordings
         elif chance < 0.65:
             weights = np.array([len(g) for name, g in self.groups.items() if name != "synthetic"], float)
             names = [name for name in self.groups if name != "synthetic"]
@@ -241,8 +261,8 @@ class Simulator:
         """Noise, gate, band, distortion, level: from speech at unit loudness to what a sound card delivers."""
         rng = self.rng
         chance = rng.random()
-        if chance < 0.75 or not labels.any():
-            group = self.noises[0 if chance < 0.25 else 1 if chance < 0.4 else 2 if chance < 0.5 else 3]
+        if chance < 0.8 or not labels.any():
+            group = self.noises[np.searchsorted([0.2, 0.32, 0.42, 0.58], chance)]
             noise = group[rng.integers(len(group))]
             start = rng.integers(len(noise) - self.length + 1)
             mixture = mixture + noise[start:start + self.length] * 10 ** (-rng.uniform(4, 35) / 20)

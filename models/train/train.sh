@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes models/motet-cnn.onnx from $MOTET_DATA (default ../shared/data beside the tree), from nothing or from where it stopped:
-# corpus cache, training, export, evaluation. Needs espeak-ng, festival (with festvox-kallpc16k and festvox-kdlpc16k), flite
+# corpus cache, training, export, evaluation. Needs espeak-ng, flite, festival (festvox-kallpc16k, -kdlpc16k, -italp16k,
+# -itapc16k, -ca-ona-hts, -czech-dita, -krb, -machac, -ph, -ru, -suopuhe-lj, -mv, -hi-nsk, with festival-ca, -czech, -hi)
 # and the environment of scripts/venv.sh. Arguments go to train.py, for example --steps 20000.
 # Everything it writes but the model lies in out/train.
 set -eu

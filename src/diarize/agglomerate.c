@@ -66,8 +66,8 @@ motet_status mt_points_link(mt_points *points, int a, int b, float weight)
 
 typedef struct state {
     int n;
-    float *dots, *links;     /* n x n, symmetric */
-    float *weights, *norms;  /* norms: of the sums, the roots of the dots' diagonal */
+    float *dots, *links; /* n x n, symmetric */
+    float *weights;
     int *alive, alive_count; /* points that still name a cluster, in no order */
     int *nearest;
     float *nearest_distance;
@@ -77,8 +77,7 @@ static float distance(const state *s, int a, int b)
 {
     size_t at = (size_t)a * (size_t)s->n + (size_t)b;
     float smaller = s->weights[a] < s->weights[b] ? s->weights[a] : s->weights[b];
-    float norms = s->norms[a] * s->norms[b], cosine = norms > 0 ? s->dots[at] / norms : 0;
-    return 1 - cosine + LINK_PENALTY * s->links[at] / smaller;
+    return 1 - s->dots[at] / (s->weights[a] * s->weights[b]) + LINK_PENALTY * s->links[at] / smaller;
 }
 
 static void find_nearest(state *s, int a)
@@ -101,7 +100,6 @@ static void free_state(state *s)
     mt_free(s->dots);
     mt_free(s->links);
     mt_free(s->weights);
-    mt_free(s->norms);
     mt_free(s->alive);
     mt_free(s->nearest);
     mt_free(s->nearest_distance);
@@ -114,12 +112,11 @@ static motet_status make_state(state *s, const mt_points *points)
                  .dots = mt_alloc_array(n * n, sizeof(float)),
                  .links = mt_alloc_zero(n * n, sizeof(float)),
                  .weights = mt_alloc_array(n, sizeof(float)),
-                 .norms = mt_alloc_array(n, sizeof(float)),
                  .alive = mt_alloc_array(n, sizeof(int)),
                  .alive_count = points->count,
                  .nearest = mt_alloc_array(n, sizeof(int)),
                  .nearest_distance = mt_alloc_array(n, sizeof(float))};
-    if (!s->dots || !s->links || !s->weights || !s->norms || !s->alive || !s->nearest || !s->nearest_distance) {
+    if (!s->dots || !s->links || !s->weights || !s->alive || !s->nearest || !s->nearest_distance) {
         free_state(s);
         return mt_fail_memory(2 * n * n * sizeof(float));
     }
@@ -132,7 +129,6 @@ static motet_status make_state(state *s, const mt_points *points)
             s->dots[(size_t)a * n + (size_t)b] = s->dots[(size_t)b * n + (size_t)a] = dot;
         }
     }
-    for (size_t a = 0; a < n; a++) s->norms[a] = sqrtf(s->dots[a * n + a]);
     for (size_t k = 0; k < points->link_count; k++) {
         const mt_link *link = &points->links[k];
         s->links[(size_t)link->a * n + (size_t)link->b] += link->weight;
@@ -144,9 +140,7 @@ static motet_status make_state(state *s, const mt_points *points)
 
 static void join(state *s, int kept, int gone)
 {
-    size_t n = (size_t)s->n, at = (size_t)kept * n + (size_t)kept;
-    float square =
-        s->dots[at] + 2 * s->dots[(size_t)kept * n + (size_t)gone] + s->dots[(size_t)gone * n + (size_t)gone];
+    size_t n = (size_t)s->n;
     for (int k = 0; k < s->alive_count; k++) {
         size_t c = (size_t)s->alive[k];
         s->dots[(size_t)kept * n + c] += s->dots[(size_t)gone * n + c];
@@ -154,8 +148,6 @@ static void join(state *s, int kept, int gone)
         s->dots[c * n + (size_t)kept] = s->dots[(size_t)kept * n + c];
         s->links[c * n + (size_t)kept] = s->links[(size_t)kept * n + c];
     }
-    s->dots[at] = square;
-    s->norms[kept] = sqrtf(square > 0 ? square : 0);
     s->weights[kept] += s->weights[gone];
     for (int k = 0; k < s->alive_count; k++)
         if (s->alive[k] == gone) s->alive[k] = s->alive[--s->alive_count];

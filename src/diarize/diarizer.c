@@ -44,7 +44,7 @@ struct motet_diarizer {
 
 void motet_diarize_options_init(motet_diarize_options *options)
 {
-    *options = (motet_diarize_options){.hop = 1.0, .threshold = -1, .min_turn = 0.2, .min_gap = 0.3};
+    *options = (motet_diarize_options){.hop = 1.0, .threshold = -1, .min_turn = 0.2, .min_gap = 0.5};
 }
 
 static double now_ms(void)
@@ -211,7 +211,8 @@ static motet_status keep_voices(motet_diarizer *d, const mt_encoding *encoding, 
     return MOTET_OK;
 }
 
-/* The windows that end by frame `until` meet no later window: their voices are settled and go into the clustering. */
+/* The windows that end by frame `until` are settled, the last of a live session may still be dropped: their voices go
+ * into the clustering. */
 static motet_status settle_windows(motet_diarizer *d, int64_t until)
 {
     for (; d->settled < d->record.window_count; d->settled++) {

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/memory.h"
-#include "diarize/context.h"
 
 enum {
     FOLD_AT = 2048, /* points that are too many */
@@ -64,9 +63,7 @@ motet_status mt_speakers_window(mt_record *record, size_t w, mt_points *points, 
     for (size_t v = first; v < end; v++) {
         mt_voice *voice = &record->voices[v];
         if (voice->alone < rules->min_clean) continue;
-        float vector[MT_MAX_VOICE];
-        mt_context_vector(record, v, vector);
-        MT_TRY(mt_points_add(points, vector, voice->alone));
+        MT_TRY(mt_points_add(points, mt_record_vector(record, v), voice->alone));
         voice->point = points->count - 1;
         MT_TRY(link_voices(record, first, v, points));
     }
@@ -208,8 +205,7 @@ static void assign_window(mt_record *record, size_t w, const centroids *speakers
     for (int v = 0; v < search.voices; v++) {
         search.weights[v] =
             record->voices[first + (size_t)v].alone + 0.1f; /* even a voice that is never alone counts */
-        float vector[MT_MAX_VOICE];
-        mt_context_vector(record, first + (size_t)v, vector);
+        const float *vector = mt_record_vector(record, first + (size_t)v);
         search.candidate_count = find_candidates(speakers, vector, record->dims, search.candidates[v]);
     }
     search_window(&search, 0, 0);

@@ -175,8 +175,6 @@ static size_t first_needed(const motet_live *l, const mt_record *record)
     size_t window = mt_live_turns_first_window(&l->turns, record), first, end;
     if (window > l->tracker.settled) window = l->tracker.settled;
     if (window >= record->window_count) return 0;
-    int64_t start = record->windows[window].start - 2 * record->frames; /* their voices' context */
-    while (window > 0 && record->windows[window].start > start) window--;
     mt_record_voices_of(record, window, &first, &end);
     return first;
 }

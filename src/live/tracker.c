@@ -6,7 +6,6 @@
 
 #include "core/assignment.h"
 #include "core/memory.h"
-#include "diarize/context.h"
 
 enum { MOST_POINTS = 160, KEPT_POINTS = 96 };
 
@@ -79,9 +78,7 @@ static motet_status add_window(const mt_tracker *t, const mt_record *record, siz
     for (size_t v = first; v < end && v - first < MOST_VOICES; v++) {
         point_of[v - first] = -1;
         if (record->voices[v].alone < t->rules.min_clean) continue;
-        float vector[MT_MAX_VOICE];
-        mt_context_vector(record, v, vector);
-        MT_TRY(add_voice(record, v, first, vector, points, owners, capacity, point_of));
+        MT_TRY(add_voice(record, v, first, mt_record_vector(record, v), points, owners, capacity, point_of));
     }
     return MOTET_OK;
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Clustering alone: the x-vectors of a real meeting, with the segments of the reference, against the output that the
-# system which made them published. Fails when AHC and VBx together, from 20 clusters, are worse than that; the other rows
+# system which made them published. Fails when AHC and VBx together, from 40 clusters (VBx only takes away), are worse; the other rows
 # show what that number means.
 #   clustering.sh BUILD_FOLDER
 set -eu
@@ -32,5 +32,5 @@ for clusters in 10 15 20 30 40; do
     cluster vbx $clusters
     row "AHC + VBx from $clusters clusters" "$work/vbx$clusters" | tee "$work/vbx$clusters.row"
 done
-theirs=$(awk '{ print $(NF - 1) }' "$work/published.row") ours=$(awk '{ print $(NF - 1) }' "$work/vbx20.row")
+theirs=$(awk '{ print $(NF - 1) }' "$work/published.row") ours=$(awk '{ print $(NF - 1) }' "$work/vbx40.row")
 awk -v ours="$ours" -v theirs="$theirs" 'BEGIN { exit !(ours <= theirs) }' || { echo "clustering: worse than published"; exit 1; }

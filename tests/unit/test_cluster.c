@@ -75,23 +75,26 @@ static void every_row_is_in_a_window(void **state)
 
 /* --- the dendrogram -------------------------------------------------------------------------------------------- */
 
+/* Average linkage from its definition: the mean distance of all pairs, each times the weights of its two points. */
 static double naive_distance(const mt_points *p, const int *labels, int a, int b)
 {
-    double sums[2][DIMS] = {{0}}, weights[2] = {0}, dot = 0, squares[2] = {0}, link = 0;
+    double sum = 0, pairs = 0, weights[2] = {0}, link = 0;
     for (int i = 0; i < p->count; i++) {
-        if (labels[i] != a && labels[i] != b) continue;
-        for (int d = 0; d < DIMS; d++) sums[labels[i] == b][d] += p->sums[i * DIMS + d];
-        weights[labels[i] == b] += p->weights[i];
-    }
-    for (int d = 0; d < DIMS; d++) {
-        dot += sums[0][d] * sums[1][d];
-        for (int k = 0; k < 2; k++) squares[k] += sums[k][d] * sums[k][d];
+        if (labels[i] == a) weights[0] += p->weights[i];
+        if (labels[i] == b) weights[1] += p->weights[i];
+        for (int j = 0; j < p->count && labels[i] == a; j++) {
+            if (labels[j] != b) continue;
+            double pair = p->weights[i] * p->weights[j], dot = 0;
+            for (int d = 0; d < DIMS; d++) dot += p->sums[i * DIMS + d] * p->sums[j * DIMS + d];
+            sum += pair - dot; /* the sums are unit vectors times their weights */
+            pairs += pair;
+        }
     }
     for (size_t k = 0; k < p->link_count; k++) {
         int la = labels[p->links[k].a], lb = labels[p->links[k].b];
         if ((la == a && lb == b) || (la == b && lb == a)) link += p->links[k].weight;
     }
-    return 1 - dot / sqrt(squares[0] * squares[1]) + 0.5 * link / fmin(weights[0], weights[1]);
+    return sum / pairs + 0.5 * link / fmin(weights[0], weights[1]);
 }
 
 static void merges_are_those_of_the_definition(void **state)
