@@ -7,7 +7,10 @@
 #include <string.h>
 #include <time.h>
 
-enum { SLIP_SAMPLES = 9600 };
+enum {
+    SLIP_SAMPLES = 9600,
+    AT_ONCE = 50 /* blocks taken before somebody looks whether it is time to end */
+};
 
 static const double BEHIND = 4; /* seconds of sound that wait, at which windows are left out */
 
@@ -211,7 +214,7 @@ static motet_status take_feed(channel *c, feed *f, bool *moved)
 {
     static motet_block block;
     motet_capture_state state;
-    while (!f->ended && motet_capture_read(f->capture, &block)) {
+    for (int n = 0; n < AT_ONCE && !f->ended && motet_capture_read(f->capture, &block); n++) {
         *moved = true;
         motet_capture_look(f->capture, &state);
         motet_live_behind(c->live, state.backlog > BEHIND);

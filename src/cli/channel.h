@@ -40,7 +40,7 @@ struct channel {
 /* The channel takes the capture over, also when it fails. */
 motet_status channel_add_feed(channel *c, motet_capture *capture);
 
-/* Takes all blocks that wait. *moved: there were any. */
+/* Takes blocks that wait, not too many at a time. *moved: there were any. */
 motet_status channel_take(channel *c, bool *moved);
 
 bool channel_ended(const channel *c); /* nothing comes any more */

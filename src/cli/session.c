@@ -3,6 +3,7 @@
  * once. */
 #include "session.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -262,9 +263,17 @@ static bool write_outputs(session *s)
     return written;
 }
 
+/* The global pass takes tens of megabytes for a moment. Left to itself, glibc learns to keep such blocks after they are
+ * freed; mapped ones go back to the system, always. */
+static void give_memory_back(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 1 << 18);
+}
+
 int session_run(session *s)
 {
     const session_request *r = &s->request;
+    give_memory_back();
     cli_catch_signals();
     signal(SIGPIPE, SIG_IGN); /* a reader who has gone, and a file that is too large, are errors of a write */
     signal(SIGXFSZ, SIG_IGN);
