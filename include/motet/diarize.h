@@ -92,6 +92,7 @@ typedef struct motet_diarizer_info {
     int local_speakers;         /* the most that one window can tell apart */
     int voice_dims;             /* values of a voice vector */
     double threshold;
+    double similarity; /* cosine that makes two voices one person's, as the model says */
     int threads;
     double load_ms; /* time that opening the model took */
 } motet_diarizer_info;

@@ -23,7 +23,8 @@ MOTET_API MOTET_CHECKED motet_status motet_tensor_read(const char *path, motet_t
 MOTET_API MOTET_CHECKED motet_status motet_tensor_read_list(const char *path, motet_kind kind, motet_tensor **out);
 
 /* Writes the tensor; the end of the name, .npy or .pb, tells how. The file is whole or not there, as with
- * motet_file_write. Errors: ARGUMENT (another name), UNSUPPORTED (a list, a type that .npy does not have), IO, MEMORY. */
+ * motet_file_write. Errors: ARGUMENT (another name), UNSUPPORTED (a list, a type that .npy does not have), IO, MEMORY.
+ */
 MOTET_API MOTET_CHECKED motet_status motet_tensor_write(const char *path, const motet_tensor *tensor);
 
 #ifdef __cplusplus

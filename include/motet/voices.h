@@ -63,8 +63,8 @@ MOTET_API MOTET_CHECKED motet_status motet_known_open(const char *path, const mo
 MOTET_API void motet_known_destroy(motet_known *known); /* NULL is allowed */
 
 typedef struct motet_known_options {
-    double similarity; /* cosine, -1 to 1, that a voice must reach to be taken for a known one; below -1: 1 less the
-                        * clustering threshold that was in force when the prints were opened */
+    double similarity; /* cosine, -1 to 1, that a voice must reach to be taken for a known one; below -1: what the
+                        * model says (models/README.md) */
     double margin;     /* that much it must be more similar to it than to anybody else known */
 } motet_known_options;
 

@@ -25,7 +25,7 @@ METADATA = {
     "mel.bins": features.BINS, "mel.frame_length": features.LENGTH, "mel.frame_step": features.STEP,
     "mel.fft": features.FFT, "mel.low_hz": f"{features.LOW:g}", "mel.high_hz": f"{features.HIGH:g}",
     "mel.floor": "1e-7", "frame_step": features.STEP * network.FRAMES_IN // network.FRAMES,
-    "activity": "powerset", "speakers": network.SPEAKERS, "overlap": 2, "voice": network.VOICE,
+    "activity": "powerset", "speakers": network.SPEAKERS, "overlap": 2, "voice": network.VOICE, "similarity": "0.6",
 }
 
 

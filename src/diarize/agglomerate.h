@@ -2,8 +2,9 @@
  *
  * A point stands for one voice or for several that were folded together: `sum` is the sum of their unit vectors, each
  * times its weight, and `weight` the sum of the weights (seconds of clean speech). Two points are as far apart as their
- * vectors are on average, 1 - sum_a.sum_b / (weight_a weight_b), and merging two points is adding their sums. The average
- * keeps the scatter within both: a cluster of voices that are mixtures stays away from the speakers that it mixes.
+ * vectors are on average, 1 - sum_a.sum_b / (weight_a weight_b), and merging two points is adding their sums. The
+ * average keeps the scatter within both: a cluster of voices that are mixtures stays away from the speakers that it
+ * mixes.
  *
  * Two voices of one window are two people, unless the network split one of them in two. So a cannot-link is a penalty,
  * in proportion to how much of the smaller cluster stands against the bigger one: a stray split is outvoted, two people

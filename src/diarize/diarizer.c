@@ -127,6 +127,7 @@ static motet_status set_up(motet_diarizer *d)
                                     .local_speakers = m->speakers,
                                     .voice_dims = m->voice,
                                     .threshold = (double)d->rules.threshold,
+                                    .similarity = m->similarity,
                                     .threads = threads,
                                     .load_ms = now_ms() - before};
     return MOTET_OK;

@@ -54,7 +54,7 @@ motet_status motet_known_open(const char *path, const motet_diarizer_info *model
     if (!known) return mt_fail_memory(sizeof *known);
     known->model = model;
     known->dims = model->voice_dims;
-    known->similarity = 1 - model->threshold;
+    known->similarity = model->similarity;
     motet_status status = mt_each_source(path, ".json", add_file, known);
     known->model = NULL;
     if (status == MOTET_OK)

@@ -67,6 +67,11 @@ static const char *find_text(const mt_model *m, const char *key)
     return json_string_value(json_object_get(m->sidecar, key));
 }
 
+static bool says(const mt_model *m, const char *key)
+{
+    return find_text(m, key) || (m->sidecar && json_object_get(m->sidecar, key));
+}
+
 static motet_status find_number(const mt_model *m, const char *key, double low, double high, double *out)
 {
     const char *text = find_text(m, key);
@@ -171,6 +176,8 @@ static motet_status describe(mt_model *m)
     MT_TRY(find_int(m, "motet.frame_step", 1, d->window, &d->frame_step));
     MT_TRY(find_int(m, "motet.voice", 1, MT_MAX_VOICE, &d->voice));
     MT_TRY(find_number(m, "motet.threshold", 0, 2, &d->threshold));
+    d->similarity = 1 - d->threshold;
+    if (says(m, "motet.similarity")) MT_TRY(find_number(m, "motet.similarity", -1, 1, &d->similarity));
     MT_TRY(describe_activity(m, d));
     d->frames = d->window / d->frame_step;
     if (d->window % d->frame_step)

@@ -22,10 +22,11 @@ typedef struct mt_model_description {
     bool log_mel;   /* the input is log-mel frames; else samples */
     mt_mel_options mel;
     bool powerset;
-    int classes;      /* of output `activity` */
-    int speakers;     /* local speakers */
-    int voice;        /* length of a voice vector */
-    double threshold; /* cosine distance */
+    int classes;       /* of output `activity` */
+    int speakers;      /* local speakers */
+    int voice;         /* length of a voice vector */
+    double threshold;  /* cosine distance */
+    double similarity; /* cosine that makes two voices one person's */
 } mt_model_description;
 
 typedef struct mt_encoding {
