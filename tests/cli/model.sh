@@ -9,29 +9,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
 cp "$here"/models/{line,other_line,missing_three,split,wrong_declaration,wrong_weights}.onnx .
-cases=0 failures=0
 
-# run STATUS STDOUT STDERR ARGUMENT...: motet model ARGUMENT... must end with STATUS; stdout and stderr must match these
-# extended regular expressions ("" for: nothing there).
-run() {
-    local status=$1 wanted=$2 said=$3 got problem=
-    shift 3
-    cases=$((cases + 1))
-    ${MOTET_RUN:-} "$motet" model "$@" >stdout 2>stderr
-    got=$?
-    [ $got = "$status" ] || problem="exit status $got, expected $status"
-    matches "$wanted" stdout || problem="stdout does not match: $wanted"
-    matches "$said" stderr || problem="stderr does not match: $said"
-    [ -z "$problem" ] && return
-    failures=$((failures + 1))
-    echo "FAILED: $problem"
-    echo "  motet model $*"
-    sed 's/^/  | /' stdout stderr | tail -8
-}
-
-matches() {
-    if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -qE -- "$1" "$2"; fi
-}
+under=model
+. "$here/expect.sh"
 
 # --- usage ---
 run 2 "" "usage: motet model"

@@ -3,32 +3,13 @@
 #   score.sh MOTET        MOTET_RUN="valgrind ..." runs every call under that
 set -u
 motet=$(realpath "$1")
+here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-cases=0 failures=0
 
-# run STATUS STDOUT STDERR ARGUMENT...: motet score ARGUMENT... must end with STATUS; stdout and stderr must match these
-# extended regular expressions ("" for: nothing there).
-run() {
-    local status=$1 wanted=$2 said=$3 got problem=
-    shift 3
-    cases=$((cases + 1))
-    ${MOTET_RUN:-} "$motet" score "$@" >stdout 2>stderr
-    got=$?
-    [ $got = "$status" ] || problem="exit status $got, expected $status"
-    matches "$wanted" stdout || problem="stdout does not match: $wanted"
-    matches "$said" stderr || problem="stderr does not match: $said"
-    [ -z "$problem" ] && return
-    failures=$((failures + 1))
-    echo "FAILED: $problem"
-    echo "  motet score $*"
-    sed 's/^/  | /' stdout stderr | tail -8
-}
-
-matches() {
-    if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -qE -- "$1" "$2"; fi
-}
+under=score
+. "$here/expect.sh"
 
 turn() { # FILE ONSET DURATION SPEAKER
     echo "SPEAKER $1 1 $2 $3 <NA> <NA> $4 <NA> <NA>"

@@ -5,32 +5,13 @@ set -u
 motet=$(realpath "$1") make_audio=$(realpath "$2")
 root=$(cd "$(dirname "$0")/../.." && pwd)
 data=${MOTET_DATA:-$root/../shared/data}/speakers
+here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-cases=0 failures=0
 
-# run STATUS STDOUT STDERR ARGUMENT...: motet ARGUMENT... must end with STATUS; stdout and stderr must match these
-# extended regular expressions ("" for: nothing there).
-run() {
-    local status=$1 wanted=$2 said=$3 got problem=
-    shift 3
-    cases=$((cases + 1))
-    ${MOTET_RUN:-} "$motet" "$@" >stdout 2>stderr
-    got=$?
-    [ $got = "$status" ] || problem="exit status $got, expected $status"
-    matches "$wanted" stdout || problem="stdout does not match: $wanted"
-    matches "$said" stderr || problem="stderr does not match: $said"
-    [ -z "$problem" ] && return
-    failures=$((failures + 1))
-    echo "FAILED: $problem"
-    echo "  motet $*"
-    sed 's/^/  | /' stdout stderr | tail -8
-}
-
-matches() {
-    if [ -z "$1" ]; then [ ! -s "$2" ]; else grep -qE -- "$1" "$2"; fi
-}
+under=
+. "$here/expect.sh"
 
 check() { # DESCRIPTION COMMAND...: the command must succeed
     local what=$1
