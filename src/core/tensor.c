@@ -232,6 +232,16 @@ bool mt_is_aligned(motet_type type, const void *data)
     return (uintptr_t)data % (size < sizeof(uint64_t) ? size : sizeof(uint64_t)) == 0;
 }
 
+motet_status mt_tensor_settle(motet_tensor *tensor)
+{
+    motet_tensor own = {0};
+    if (tensor->kind != MOTET_TENSOR || mt_is_aligned(tensor->type, tensor->data)) return MOTET_OK;
+    MT_TRY(mt_tensor_copy(&own, tensor));
+    own.constant = tensor->constant;
+    *tensor = own;
+    return MOTET_OK;
+}
+
 motet_status mt_tensor_wrap(motet_tensor *out, motet_type type, int rank, const int64_t *dims, const void *data)
 {
     MT_TRY(set_shape(out, type, rank, dims));

@@ -49,13 +49,12 @@ static motet_status host_scratch(mt_op_context *c, size_t bytes, void **out)
     return MOTET_OK;
 }
 
-static motet_status host_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context,
-                              const void **out)
+static motet_status host_keep(mt_op_context *c, int i, const mt_layout *layout, const void **out)
 {
     void *memory;
     (void)i;
-    MT_TRY(host_scratch(c, bytes, &memory));
-    fill(context, memory);
+    MT_TRY(host_scratch(c, layout->bytes, &memory));
+    layout->fill(layout->context, memory);
     *out = memory;
     return MOTET_OK;
 }
@@ -73,8 +72,10 @@ motet_status mt_evaluate(void *context, const mt_model *model, const mt_node *no
     static const mt_op_host host = {host_alloc, host_alloc_list, host_scratch, host_run_graph, host_keep};
     const motet_tensor *inputs[MAX_INPUTS];
     if (node->input_count > MAX_INPUTS) return mt_fail(MOTET_ERROR_LIMIT, "too many inputs to be computed ahead");
-    for (int i = 0; i < node->input_count; i++)
+    for (int i = 0; i < node->input_count; i++) {
         inputs[i] = node->inputs[i] == MT_NO_VALUE ? NULL : model->values[node->inputs[i]].tensor;
+        if (inputs[i]) MT_TRY(mt_tensor_settle(model->values[node->inputs[i]].tensor));
+    }
     evaluation e = {.left = limit};
     mt_op_context c = {.node = node,
                        .version = node->version,

@@ -121,7 +121,7 @@ static void lay_out_graph(planner *p, const mt_graph *graph)
     }
 }
 
-motet_status mt_plan_create(const mt_model *model, mt_plan **out)
+motet_status mt_plan_create(const mt_model *model, const mt_file *file, mt_plan **out)
 {
     *out = NULL;
     planner p = {.plan = mt_alloc_zero(1, sizeof(mt_plan))};
@@ -130,6 +130,7 @@ motet_status mt_plan_create(const mt_model *model, mt_plan **out)
     p.plan->slots = (int)model->value_count;
     count_graph(p.plan, model->main);
     motet_status status = allocate(&p);
+    if (status == MOTET_OK) status = mt_keeper_create(file, &p.plan->keeper);
     if (status == MOTET_OK) {
         p.plan->step_count = p.plan->in_count = p.plan->out_count = 0; /* from here on: laid out so far */
         lay_out_graph(&p, model->main);
@@ -144,7 +145,7 @@ motet_status mt_plan_create(const mt_model *model, mt_plan **out)
 void mt_plan_destroy(mt_plan *plan)
 {
     if (!plan) return;
-    for (int i = 0; plan->kept && i < plan->in_count; i++) mt_free(atomic_load(&plan->kept[i]));
+    mt_keeper_destroy(plan->keeper);
     mt_free((void *)plan->kept);
     mt_free(plan->steps);
     mt_free(plan->releases);

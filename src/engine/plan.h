@@ -4,6 +4,7 @@
 
 #include <stdatomic.h>
 
+#include "engine/keeper.h"
 #include "graph/graph.h"
 #include "ops/op.h"
 
@@ -30,12 +31,14 @@ typedef struct mt_plan {
     int *out;              /* slots: the outputs of all steps, likewise */
     mt_step_range *graphs; /* by mt_graph.number */
     int step_count, release_count, in_count, out_count;
-    _Atomic(void *) *kept; /* as `in`: what operators have made of constants, NULL before they have */
-    int slots;             /* the values, and one for every output that nobody reads */
+    _Atomic(const void *) *kept; /* as `in`: what operators have made of constants, NULL before they have */
+    mt_keeper *keeper;           /* which owns it */
+    int slots;                   /* the values, and one for every output that nobody reads */
 } mt_plan;
 
-/* All nodes must have their operators. The model must outlive the plan and stay as it is. */
-motet_status mt_plan_create(const mt_model *model, mt_plan **out);
+/* All nodes must have their operators. The model, and the file that it was made of, must outlive the plan and stay as
+ * they are. */
+motet_status mt_plan_create(const mt_model *model, const mt_file *file, mt_plan **out);
 void mt_plan_destroy(mt_plan *plan); /* NULL is allowed */
 
 #endif

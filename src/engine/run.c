@@ -199,20 +199,10 @@ static motet_status host_scratch(mt_op_context *c, size_t bytes, void **out)
     return MOTET_OK;
 }
 
-/* Two runs that come here at once both make it, and one of them lets go of its own. */
-static motet_status host_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context,
-                              const void **out)
+static motet_status host_keep(mt_op_context *c, int i, const mt_layout *layout, const void **out)
 {
     mt_run *run = c->run;
-    _Atomic(void *) *place = &run->plan->kept[c->in - run->in + i];
-    *out = atomic_load_explicit(place, memory_order_acquire);
-    if (*out) return MOTET_OK;
-    void *made = mt_alloc_aligned(bytes), *other = NULL;
-    if (!made) return mt_fail_memory(bytes);
-    fill(context, made);
-    if (!atomic_compare_exchange_strong(place, &other, made)) mt_free(made);
-    *out = other ? other : made;
-    return MOTET_OK;
+    return mt_keeper_find(run->plan->keeper, c->in[i], layout, &run->plan->kept[c->in - run->in + i], out);
 }
 
 static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,

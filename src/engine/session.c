@@ -85,6 +85,29 @@ static motet_status simplify(motet_session *session)
     return mt_find_operators(session->model);
 }
 
+static motet_status settle(const mt_model *model, int value)
+{
+    motet_tensor *constant = value == MT_NO_VALUE ? NULL : model->values[value].tensor;
+    return constant ? mt_tensor_settle(constant) : MOTET_OK;
+}
+
+/* Of the constants that the file shows at odd addresses, settles those that are not only packed. */
+static motet_status settle_graph(const mt_model *model, const mt_graph *graph)
+{
+    for (int i = 0; i < graph->output_count; i++) MT_TRY(settle(model, graph->outputs[i]));
+    for (int i = 0; i < graph->node_count; i++) {
+        const mt_node *node = graph->nodes[i];
+        for (int k = 0; k < node->attribute_count; k++)
+            if (node->attributes[k].kind == MT_ATTRIBUTE_GRAPH) MT_TRY(settle_graph(model, node->attributes[k].graph));
+        for (int k = 0; k < node->input_count; k++) {
+            const motet_tensor *constant =
+                node->inputs[k] == MT_NO_VALUE ? NULL : model->values[node->inputs[k]].tensor;
+            if (constant && !mt_op_only_packs(node, k, constant)) MT_TRY(settle(model, node->inputs[k]));
+        }
+    }
+    return MOTET_OK;
+}
+
 static motet_status take_pool(motet_session *session, const motet_session_options *options)
 {
     session->owns_pool = !options->shared;
@@ -95,10 +118,13 @@ static motet_status take_pool(motet_session *session, const motet_session_option
 
 static motet_status prepare(motet_session *session, const motet_session_options *options)
 {
+    session->file->loose = !session->reference;
     if (!session->model) MT_TRY(mt_model_build(session->file, &session->model));
     mt_file_forget_structure(session->file);
     MT_TRY(simplify(session));
-    MT_TRY(mt_plan_create(session->model, &session->plan));
+    MT_TRY(settle_graph(session->model, session->model->main));
+    mt_file_let_go_of_all(session->file); /* most of the pages that were looked at were looked at for good */
+    MT_TRY(mt_plan_create(session->model, session->file, &session->plan));
     return take_pool(session, options);
 }
 

@@ -25,7 +25,10 @@ bool mt_gemm_fits(const mt_gemm *s)
 
 /* --- panels --------------------------------------------------------------------------------------------------- */
 
-static void copy_rows(const float *b, int64_t ldb, int64_t depth, int columns, float *to)
+/* A float32 at any address. */
+typedef float loose_float __attribute__((aligned(1)));
+
+static void copy_rows(const loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
 {
     if (columns == MT_TILE_COLUMNS) {
         for (int64_t k = 0; k < depth; k++) memcpy(to + k * MT_TILE_COLUMNS, b + k * ldb, MT_TILE_COLUMNS * sizeof *to);
@@ -38,7 +41,7 @@ static void copy_rows(const float *b, int64_t ldb, int64_t depth, int columns, f
 }
 
 /* Column j of the panel is row j of b. Short stretches of each, so that what is written stays in the first cache. */
-MT_SIMD static void copy_columns(const float *b, int64_t ldb, int64_t depth, int columns, float *to)
+MT_SIMD static void copy_columns(const loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
 {
     enum { STRETCH = 16 };
     for (int64_t first = 0; first < depth; first += STRETCH) {
@@ -51,8 +54,8 @@ MT_SIMD static void copy_columns(const float *b, int64_t ldb, int64_t depth, int
     }
 }
 
-static void copy_panel(const mt_gemm *s, const float *b, int64_t first, int64_t depth, int64_t column, int columns,
-                       float *to)
+static void copy_panel(const mt_gemm *s, const loose_float *b, int64_t first, int64_t depth, int64_t column,
+                       int columns, float *to)
 {
     if (s->b_transposed)
         copy_columns(b + column * s->ldb + first, s->ldb, depth, columns, to);

@@ -38,7 +38,7 @@ void mt_dgemm(mt_pool *pool, const mt_gemm *shape, const double *a, const double
 int64_t mt_sgemm_packed_size(const mt_gemm *shape);
 
 /* Packs the B of `shape` (which says how it lies): panel after panel, MT_TILE_COLUMNS columns each, the missing columns
- * of the last being 0. The same for every level of mt_cpu. */
+ * of the last being 0. The same for every level of mt_cpu. b may lie at any address. */
 void mt_sgemm_pack(mt_pool *pool, const mt_gemm *shape, const float *b, float *packed);
 
 #endif

@@ -143,6 +143,19 @@ static motet_status find_file(mt_external *external, const char *name, const ext
     return MOTET_OK;
 }
 
+bool mt_external_holds(const mt_external *external, const void *address)
+{
+    for (size_t i = 0; external && i < external->count; i++)
+        if (mt_map_holds(&external->files[i].map, address)) return true;
+    return false;
+}
+
+void mt_external_let_go(const mt_external *external)
+{
+    for (size_t i = 0; external && i < external->count; i++)
+        mt_map_let_go(external->files[i].map.bytes, external->files[i].map.size);
+}
+
 /* --- finding the bytes ---------------------------------------------------------------------------------------- */
 
 static const char *entry(const Onnx__TensorProto *tensor, const char *key)

@@ -165,6 +165,18 @@ void mt_file_forget_structure(mt_file *file)
     mt_external_leave_folder(file->external);
 }
 
+void mt_file_let_go(const mt_file *file, const void *bytes, size_t size)
+{
+    if ((file->owns_map && mt_map_holds(&file->map, bytes)) || mt_external_holds(file->external, bytes))
+        mt_map_let_go(bytes, size);
+}
+
+void mt_file_let_go_of_all(const mt_file *file)
+{
+    if (file->owns_map) mt_map_let_go(file->map.bytes, file->map.size);
+    mt_external_let_go(file->external);
+}
+
 void mt_file_close(mt_file *file)
 {
     if (!file) return;

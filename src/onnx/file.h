@@ -13,6 +13,7 @@ typedef struct mt_external mt_external; /* onnx/external.h */
 typedef struct mt_file {
     mt_map map;
     bool owns_map;         /* false: the caller's memory */
+    bool loose;            /* large float32 matrices may be shown at odd addresses: see mt_tensor_settle */
     mt_external *external; /* NULL: external data is refused */
     mt_arena arena;        /* of the structure */
     const ProtobufCMessage *message;
@@ -38,6 +39,13 @@ motet_status mt_file_unpack_attribute(mt_file *file, const ProtobufCMessageUnkno
 
 /* Frees the structure (file->message and file->model are NULL then); weights that tensors show stay. */
 void mt_file_forget_structure(mt_file *file);
+
+/* Pages that lie wholly within these bytes, if they are the file's or its external data's, need not stay in memory; a
+ * later touch reads them again. */
+void mt_file_let_go(const mt_file *file, const void *bytes, size_t size);
+
+/* The same for all there is. */
+void mt_file_let_go_of_all(const mt_file *file);
 
 void mt_file_close(mt_file *file); /* NULL is allowed */
 

@@ -37,6 +37,13 @@ static bool usable_in_place(motet_type type, const uint8_t *bytes, size_t size)
     return true;
 }
 
+/* Not worth a copy that may never be needed: what multiplies by a matrix packs it from where it lies. */
+static bool may_stay_loose(const mt_file *file, const motet_tensor *tensor, size_t size)
+{
+    enum { LARGE = 64 * 1024 };
+    return file->loose && tensor->type == MOTET_FLOAT && tensor->rank == 2 && size >= LARGE;
+}
+
 static motet_status copy_bytes(const uint8_t *bytes, size_t size, motet_tensor *out)
 {
     motet_tensor copy = {0};
@@ -53,15 +60,15 @@ static motet_status copy_bytes(const uint8_t *bytes, size_t size, motet_tensor *
 }
 
 /* What had to be copied out of a map of our own need not stay in memory twice. */
-static motet_status show_bytes(const uint8_t *bytes, size_t size, bool own_map, motet_tensor *out)
+static motet_status show_bytes(const mt_file *file, const uint8_t *bytes, size_t size, motet_tensor *out)
 {
     if (size == 0) return MOTET_OK;
-    if (usable_in_place(out->type, bytes, size)) {
+    if (usable_in_place(out->type, bytes, size) || may_stay_loose(file, out, size)) {
         out->data = (void *)(uintptr_t)bytes; /* never written: constants are only read */
         return MOTET_OK;
     }
     motet_status status = copy_bytes(bytes, size, out);
-    if (own_map) mt_map_let_go(bytes, size);
+    mt_file_let_go(file, bytes, size);
     return status;
 }
 
@@ -84,7 +91,7 @@ static motet_status from_raw(mt_file *file, const Onnx__TensorProto *proto, mote
     MT_TRY(needed_bytes(out, &needed));
     if (span.length != needed)
         return mt_fail(MOTET_ERROR_FORMAT, "its shape takes %zu bytes, but %" PRIu64 " are there", needed, span.length);
-    return show_bytes(file->map.bytes + span.offset, needed, file->owns_map, out);
+    return show_bytes(file, file->map.bytes + span.offset, needed, out);
 }
 
 static motet_status from_external(mt_file *file, const Onnx__TensorProto *proto, motet_tensor *out)
@@ -93,7 +100,7 @@ static motet_status from_external(mt_file *file, const Onnx__TensorProto *proto,
     size_t needed;
     MT_TRY(needed_bytes(out, &needed));
     MT_TRY(mt_external_find(file->external, proto, needed, &bytes));
-    return show_bytes(bytes, needed, true, out);
+    return show_bytes(file, bytes, needed, out);
 }
 
 /* --- typed fields --------------------------------------------------------------------------------------------- */

@@ -33,17 +33,16 @@ static motet_status inner_graph(mt_op_context *c, const mt_graph *graph, const m
 }
 
 /* What is made of a constant of the outer operator is kept there. */
-static motet_status inner_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context,
-                               const void **out)
+static motet_status inner_keep(mt_op_context *c, int i, const mt_layout *layout, const void **out)
 {
     mt_op_context *outer = ((const mt_inner *)c->run)->outer;
     void *memory;
     for (int k = 0; k < outer->in_count; k++) {
         const motet_tensor *in = mt_in(outer, k);
-        if (in && in->constant && in->data == c->in[i]->data) return mt_keep(outer, k, bytes, fill, context, out);
+        if (in && in->constant && in->data == c->in[i]->data) return mt_keep(outer, k, layout, out);
     }
-    MT_TRY(mt_scratch(outer, bytes, &memory));
-    fill(context, memory);
+    MT_TRY(mt_scratch(outer, layout->bytes, &memory));
+    layout->fill(layout->context, memory);
     *out = memory;
     return MOTET_OK;
 }

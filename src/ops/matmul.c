@@ -158,7 +158,7 @@ motet_status mt_matmul_pack(mt_op_context *c, int i, const mt_gemm *shape, int64
     const void *kept;
     void *fresh;
     if (mt_in(c, i)->constant) {
-        MT_TRY(mt_keep(c, i, bytes, pack, &p, &kept));
+        MT_TRY(mt_keep(c, i, &(mt_layout){bytes, pack, &p}, &kept));
         *b = kept;
     } else {
         MT_TRY(mt_scratch(c, bytes, &fresh));

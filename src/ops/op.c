@@ -150,9 +150,16 @@ motet_status mt_scratch(mt_op_context *c, size_t bytes, void **out)
     return c->host->scratch(c, bytes, out);
 }
 
-motet_status mt_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context, const void **out)
+motet_status mt_keep(mt_op_context *c, int i, const mt_layout *layout, const void **out)
 {
-    return c->host->keep(c, i, bytes, fill, context, out);
+    return c->host->keep(c, i, layout, out);
+}
+
+bool mt_op_only_packs(const mt_node *node, int input, const motet_tensor *constant)
+{
+    bool known = !*node->domain || strcmp(node->domain, "motet") == 0;
+    bool product = strcmp(node->type, "MatMul") == 0 || strcmp(node->type, "Gemm") == 0;
+    return known && product && input == 1 && constant->type == MOTET_FLOAT && constant->rank == 2;
 }
 
 motet_status mt_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs, int input_count,

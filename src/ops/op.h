@@ -17,8 +17,12 @@ typedef struct mt_op mt_op;
 typedef struct mt_attribute mt_attribute; /* graph/graph.h */
 typedef struct mt_op_context mt_op_context;
 
-/* Writes what is to be kept (mt_keep). */
-typedef void (*mt_fill)(const void *context, void *memory);
+/* What is to be made of a constant and kept (mt_keep). */
+typedef struct mt_layout {
+    size_t bytes;
+    void (*fill)(const void *context, void *memory); /* writes it */
+    const void *context;
+} mt_layout;
 
 /* What the engine does for an operator; the calls below reach it through the context. A test that drives an operator
  * without an engine brings its own. */
@@ -28,7 +32,7 @@ typedef struct mt_op_host {
     motet_status (*scratch)(mt_op_context *c, size_t bytes, void **out);
     motet_status (*run_graph)(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,
                               int input_count, motet_tensor *outputs, int output_count);
-    motet_status (*keep)(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context, const void **out);
+    motet_status (*keep)(mt_op_context *c, int i, const mt_layout *layout, const void **out);
 } mt_op_host;
 
 struct mt_op_context {
@@ -82,9 +86,9 @@ motet_status mt_out_view(mt_op_context *c, int i, const motet_tensor *source, in
 /* 64-byte aligned memory until the operator returns, not cleared. */
 motet_status mt_scratch(mt_op_context *c, size_t bytes, void **out);
 
-/* 64-byte aligned memory for what can be made of input i once and for all, as it is a constant: fill(context, memory)
- * writes it in the first run, and every later run of the node finds it again. */
-motet_status mt_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context, const void **out);
+/* 64-byte aligned memory with what can be made of input i once and for all, as it is a constant: it is made in the
+ * first run, and every later run of the node finds it again. */
+motet_status mt_keep(mt_op_context *c, int i, const mt_layout *layout, const void **out);
 
 /* --- attributes ---------------------------------------------------------------------------------------------- */
 
@@ -139,6 +143,10 @@ motet_status mt_op_run(mt_op_context *c);
 
 /* The operator for a node (domain "" is ai.onnx), or NULL when there is none. */
 const mt_op *mt_op_find(const char *domain, const char *name, int version);
+
+/* True when the node, unless it runs by reference, does no more with that constant than pack it from any address
+ * (mt_keep): then it need not be settled (mt_tensor_settle). */
+bool mt_op_only_packs(const mt_node *node, int input, const motet_tensor *constant);
 
 /* The functions themselves. */
 #define MT_OP(domain, name, since, function) motet_status function(mt_op_context *context);

@@ -131,12 +131,12 @@ static void pack(const void *context, void *memory)
 }
 
 /* Made once for a constant, else in every run. */
-static motet_status keep_or_make(mt_op_context *c, int input, int64_t size, mt_fill fill, const void *context,
-                                 const void **out)
+static motet_status keep_or_make(mt_op_context *c, int input, int64_t size,
+                                 void (*fill)(const void *context, void *memory), const void *context, const void **out)
 {
     void *memory;
     if (size < 0) return mt_op_fail(c, MOTET_ERROR_LIMIT, "input %d is too large", input);
-    if (mt_in(c, input)->constant) return mt_keep(c, input, (size_t)size, fill, context, out);
+    if (mt_in(c, input)->constant) return mt_keep(c, input, &(mt_layout){(size_t)size, fill, context}, out);
     MT_TRY(mt_scratch(c, (size_t)size, &memory));
     fill(context, memory);
     *out = memory;

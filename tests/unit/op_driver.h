@@ -52,13 +52,12 @@ static motet_status driver_scratch(mt_op_context *c, size_t bytes, void **out)
     return MOTET_OK;
 }
 
-static motet_status driver_keep(mt_op_context *c, int i, size_t bytes, mt_fill fill, const void *context,
-                                const void **out)
+static motet_status driver_keep(mt_op_context *c, int i, const mt_layout *layout, const void **out)
 {
     void *memory;
     (void)i;
-    if (driver_scratch(c, bytes, &memory) != MOTET_OK) return MOTET_ERROR_MEMORY;
-    fill(context, memory);
+    if (driver_scratch(c, layout->bytes, &memory) != MOTET_OK) return MOTET_ERROR_MEMORY;
+    layout->fill(layout->context, memory);
     *out = memory;
     return MOTET_OK;
 }

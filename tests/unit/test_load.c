@@ -1,0 +1,185 @@
+/* Weights on their way from the file to the kernels: at whatever address the file has them, whoever reads them, and not
+ * in memory twice. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "core/memory.h"
+#include "motet/motet.h"
+#include "onnx_writer.h"
+
+enum { ROWS = 3, INNER = 128, COLUMNS = 160, MOST_SHIFT = 4 };
+
+static char path[] = "/tmp/motet-load-XXXXXX";
+
+static int setup(void **state)
+{
+    (void)state;
+    int file = mkstemp(path);
+    return file < 0 ? -1 : close(file);
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    forget_pieces();
+    unlink(path);
+    memcpy(path + sizeof path - 7, "XXXXXX", 6);
+    return 0;
+}
+
+/* --- models ---------------------------------------------------------------------------------------------------- */
+
+/* A large initializer; a longer text before it in the file shifts where it lies. */
+static piece weights(const char *name, const char *shape, size_t count)
+{
+    float *values = calloc(count, sizeof *values);
+    assert_non_null(values);
+    for (size_t i = 0; i < count; i++) values[i] = (float)((i * 29) % 97) / 50 - 1;
+    piece made = initializer(tensor(name, MOTET_FLOAT, shape, raw_data(values, count * sizeof *values)));
+    free(values);
+    return made;
+}
+
+static piece ends(int shift, const char *shape)
+{
+    static const char *const names[MOST_SHIFT] = {"a", "ab", "abc", "abcd"};
+    return JOIN(text(2, names[shift]), input("x", MOTET_FLOAT, shape), output("y"));
+}
+
+static motet_tensor *run(const char *file, const motet_tensor *x, bool reference)
+{
+    static const char *const in[] = {"x"}, *const out[] = {"y"};
+    motet_session *session;
+    motet_session_options options;
+    motet_tensor *y;
+    motet_session_options_init(&options);
+    options.reference = reference;
+    if (motet_session_open(file, &options, &session) != MOTET_OK) fail_msg("%s", motet_error_message());
+    for (int again = 0; again < 2; again++) {
+        if (motet_session_run(session, in, &x, 1, out, &y, 1) != MOTET_OK) fail_msg("%s", motet_error_message());
+        if (!again) motet_tensor_destroy(y);
+    }
+    motet_session_close(session);
+    return y;
+}
+
+static motet_tensor *make_input(int64_t rows, int64_t columns)
+{
+    motet_tensor *x;
+    assert_int_equal(motet_tensor_create(MOTET_FLOAT, 2, (int64_t[]){rows, columns}, &x), MOTET_OK);
+    float *values = motet_tensor_data(x);
+    for (int64_t i = 0; i < rows * columns; i++) values[i] = (float)((i * 37) % 101 - 50) / 20;
+    return x;
+}
+
+static void write_model(piece graph)
+{
+    piece bytes = model(17, graph);
+    assert_int_equal(motet_file_write(path, (const char *)bytes.bytes, bytes.size), MOTET_OK);
+}
+
+/* The graph gives what the reference gives. */
+static void expect(piece graph, int64_t columns)
+{
+    write_model(graph);
+    motet_tensor *x = make_input(ROWS, columns), *fast = run(path, x, false), *plain = run(path, x, true);
+    assert_int_equal(motet_tensor_count(fast), motet_tensor_count(plain));
+    double largest = 0;
+    for (int64_t i = 0; i < motet_tensor_count(plain); i++)
+        largest = fmax(largest, fabs(motet_tensor_number(plain, i)));
+    for (int64_t i = 0; i < motet_tensor_count(plain); i++)
+        assert_true(fabs(motet_tensor_number(fast, i) - motet_tensor_number(plain, i)) <= 1e-5 * largest);
+    motet_tensor_destroy(x);
+    motet_tensor_destroy(fast);
+    motet_tensor_destroy(plain);
+}
+
+/* --- tests ----------------------------------------------------------------------------------------------------- */
+
+static void at_any_address(void **state)
+{
+    (void)state;
+    for (int shift = 0; shift < MOST_SHIFT; shift++) {
+        piece w = weights("w", "128 160", INNER * COLUMNS), v = weights("w", "160 128", INNER * COLUMNS);
+        expect(JOIN(ends(shift, "3 128"), w, node("MatMul", "x w", "y", NONE)), INNER);
+        expect(JOIN(ends(shift, "3 128"), v, node("Gemm", "x w", "y", attribute_int("transB", 1))), INNER);
+    }
+}
+
+/* Packed by one node and read as it is by others, one of them in a nested graph; computed with at load; handed out. */
+static void for_whoever_reads(void **state)
+{
+    (void)state;
+    for (int shift = 0; shift < MOST_SHIFT; shift++) {
+        piece w = weights("w", "128 160", INNER * COLUMNS);
+        expect(JOIN(ends(shift, "3 128"), w, node("MatMul", "x w", "m", NONE), node("MatMul", "m t", "n", NONE),
+                    node("Transpose", "w", "t", NONE), node("MatMul", "n w", "y", NONE)),
+               INNER);
+        expect(JOIN(ends(shift, "3 128"), w, node("MatMul", "x w", "m", NONE),
+                    node("ReduceSum", "w", "s", attribute_int("keepdims", 0)), node("Mul", "w s", "k", NONE),
+                    node("Gemm", "x k", "y", NONE)),
+               INNER);
+        piece yes = JOIN(text(2, "yes"), node("Slice", "w first last", "a", NONE), output("a"));
+        piece no = JOIN(text(2, "no"), node("Identity", "m", "b", NONE), output("b"));
+        static const int64_t first[] = {0}, last[] = {ROWS};
+        expect(
+            JOIN(ends(shift, "3 128"), w, node("MatMul", "x w", "m", NONE),
+                 initializer(tensor("first", MOTET_INT64, "1", raw_data(first, sizeof first))),
+                 initializer(tensor("last", MOTET_INT64, "1", raw_data(last, sizeof last))),
+                 node("ReduceMax", "x", "largest", attribute_int("keepdims", 0)),
+                 initializer(tensor("two", MOTET_FLOAT, "", FLOATS(2))), node("Greater", "largest two", "is", NONE),
+                 node("If", "is", "y", JOIN(attribute_graph("then_branch", yes), attribute_graph("else_branch", no)))),
+            INNER);
+        expect(JOIN(ends(shift, "3 128"), w, node("MatMul", "x w", "m", NONE), node("Identity", "w", "y", NONE)),
+               INNER);
+    }
+}
+
+static size_t resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "%*u %lu", &pages), 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* 36 MB of weights, packed in the first run. */
+static void not_in_memory_twice(void **state)
+{
+    enum { SIDE = 3000 };
+    static const char *const in[] = {"x"}, *const out[] = {"y"};
+    (void)state;
+    write_model(
+        JOIN(ends(1, "1 3000"), weights("w", "3000 3000", (size_t)SIDE * SIDE), node("MatMul", "x w", "y", NONE)));
+    forget_pieces();
+    motet_session *session;
+    motet_tensor *x = make_input(1, SIDE), *y;
+    size_t before = resident_bytes(), most = (size_t)SIDE * SIDE * sizeof(float) * 3 / 2;
+    assert_int_equal(motet_session_open(path, NULL, &session), MOTET_OK);
+    assert_true(resident_bytes() < before + most);
+    assert_int_equal(motet_session_run(session, in, (const motet_tensor *const *)&x, 1, out, &y, 1), MOTET_OK);
+    assert_true(resident_bytes() < before + most);
+    motet_tensor_destroy(x);
+    motet_tensor_destroy(y);
+    motet_session_close(session);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(at_any_address, setup, teardown),
+        cmocka_unit_test_setup_teardown(for_whoever_reads, setup, teardown),
+        cmocka_unit_test_setup_teardown(not_in_memory_twice, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
