@@ -69,7 +69,7 @@ static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, cons
 motet_status mt_evaluate(void *context, const mt_model *model, const mt_node *node, size_t limit,
                          motet_tensor *const *outputs)
 {
-    static const mt_op_host host = {host_alloc, host_alloc_list, host_scratch, host_run_graph, host_keep};
+    static const mt_op_host host = {host_alloc, host_alloc_list, host_scratch, host_run_graph, host_keep, NULL};
     const motet_tensor *inputs[MAX_INPUTS];
     if (node->input_count > MAX_INPUTS) return mt_fail(MOTET_ERROR_LIMIT, "too many inputs to be computed ahead");
     for (int i = 0; i < node->input_count; i++) {

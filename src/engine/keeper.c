@@ -81,7 +81,7 @@ static motet_status make(mt_keeper *keeper, const motet_tensor *constant, const 
     void *made = take(keeper, layout->bytes);
     if (!made) return mt_fail_memory(layout->bytes);
     layout->fill(layout->context, made);
-    if (keeper->file) mt_file_let_go(keeper->file, constant->data, mt_tensor_bytes(constant));
+    if (keeper->file && constant) mt_file_let_go(keeper->file, constant->data, mt_tensor_bytes(constant));
     *out = made;
     return MOTET_OK;
 }

@@ -12,8 +12,9 @@ typedef struct mt_keeper mt_keeper;
 motet_status mt_keeper_create(const mt_file *file, mt_keeper **out);
 void mt_keeper_destroy(mt_keeper *keeper); /* NULL is allowed */
 
-/* Finds *place filled in or makes what belongs there of `constant`. Any number of threads may ask at once; one of them
- * makes it, and those that want something else of the keeper meanwhile wait. Errors: MEMORY. */
+/* Finds *place filled in or makes what belongs there of `constant` (NULL: of a node's attributes). Any number of
+ * threads may ask at once; one of them makes it, and those that want something else of the keeper meanwhile wait.
+ * Errors: MEMORY. */
 motet_status mt_keeper_find(mt_keeper *keeper, const motet_tensor *constant, const mt_layout *layout,
                             _Atomic(const void *) *place, const void **out);
 

@@ -24,7 +24,7 @@ static void count_graph(mt_plan *plan, const mt_graph *graph)
     plan->step_count += graph->node_count;
     for (int i = 0; i < graph->node_count; i++) {
         const mt_node *node = graph->nodes[i];
-        plan->in_count += node->input_count;
+        plan->in_count += node->input_count + 1;
         plan->out_count += node->output_count;
         for (int k = 0; k < node->attribute_count; k++)
             if (node->attributes[k].kind == MT_ATTRIBUTE_GRAPH) count_graph(plan, node->attributes[k].graph);
@@ -95,6 +95,7 @@ static void lay_out_node(planner *p, const mt_node *node, int index)
                          .out_count = node->output_count,
                          .release = plan->release_count};
     for (int k = 0; k < node->input_count; k++) plan->in[plan->in_count++] = node->inputs[k];
+    plan->in[plan->in_count++] = MT_NO_VALUE;
     for (int k = 0; k < node->output_count; k++)
         plan->out[plan->out_count++] = node->outputs[k] == MT_NO_VALUE ? plan->slots++ : node->outputs[k];
     p->node = index;

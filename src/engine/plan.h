@@ -27,7 +27,8 @@ typedef struct mt_plan {
     const mt_model *model;
     mt_step *steps;
     int *releases;         /* value numbers */
-    int *in;               /* value numbers or MT_NO_VALUE: the inputs of all steps, one after the other */
+    int *in;               /* value numbers or MT_NO_VALUE: the inputs of all steps, one after the other, and after those
+                              of each step a place where it keeps what it makes of its attributes */
     int *out;              /* slots: the outputs of all steps, likewise */
     mt_step_range *graphs; /* by mt_graph.number */
     int step_count, release_count, in_count, out_count;

@@ -205,6 +205,12 @@ static motet_status host_keep(mt_op_context *c, int i, const mt_layout *layout, 
     return mt_keeper_find(run->plan->keeper, c->in[i], layout, &run->plan->kept[c->in - run->in + i], out);
 }
 
+static const void *host_kept(mt_op_context *c, int i)
+{
+    mt_run *run = c->run;
+    return atomic_load_explicit(&run->plan->kept[c->in - run->in + i], memory_order_acquire);
+}
+
 static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,
                                    int input_count, motet_tensor *outputs, int output_count)
 {
@@ -222,4 +228,4 @@ static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, cons
     return MOTET_OK;
 }
 
-static const mt_op_host host = {host_alloc, host_alloc_list, host_scratch, host_run_graph, host_keep};
+static const mt_op_host host = {host_alloc, host_alloc_list, host_scratch, host_run_graph, host_keep, host_kept};

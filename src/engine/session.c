@@ -81,7 +81,7 @@ static motet_status simplify(motet_session *session)
     MT_TRY(mt_find_operators(session->model));
     MT_TRY(mt_simplify(session->model, mt_evaluate, &session->reference));
     if (session->reference) return MOTET_OK;
-    MT_TRY(mt_fuse(session->model));
+    MT_TRY(mt_fuse(session->model, mt_evaluate, &session->reference));
     return mt_find_operators(session->model);
 }
 

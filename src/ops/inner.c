@@ -49,7 +49,7 @@ static motet_status inner_keep(mt_op_context *c, int i, const mt_layout *layout,
 
 void mt_inner_begin(mt_inner *inner, mt_op_context *outer)
 {
-    static const mt_op_host host = {inner_alloc, inner_list, inner_scratch, inner_graph, inner_keep};
+    static const mt_op_host host = {inner_alloc, inner_list, inner_scratch, inner_graph, inner_keep, NULL};
     *inner = (mt_inner){.outer = outer, .node = *outer->node, .context = *outer};
     inner->node.outputs = inner->wanted;
     inner->context.node = &inner->node;

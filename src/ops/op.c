@@ -162,6 +162,11 @@ bool mt_op_only_packs(const mt_node *node, int input, const motet_tensor *consta
     return known && product && input == 1 && constant->type == MOTET_FLOAT && constant->rank == 2;
 }
 
+const void *mt_kept(mt_op_context *c, int i)
+{
+    return c->host->kept ? c->host->kept(c, i) : NULL;
+}
+
 motet_status mt_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs, int input_count,
                           motet_tensor *outputs, int output_count)
 {

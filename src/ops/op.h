@@ -33,6 +33,7 @@ typedef struct mt_op_host {
     motet_status (*run_graph)(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,
                               int input_count, motet_tensor *outputs, int output_count);
     motet_status (*keep)(mt_op_context *c, int i, const mt_layout *layout, const void **out);
+    const void *(*kept)(mt_op_context *c, int i); /* NULL: nothing is */
 } mt_op_host;
 
 struct mt_op_context {
@@ -87,8 +88,12 @@ motet_status mt_out_view(mt_op_context *c, int i, const motet_tensor *source, in
 motet_status mt_scratch(mt_op_context *c, size_t bytes, void **out);
 
 /* 64-byte aligned memory with what can be made of input i once and for all, as it is a constant: it is made in the
- * first run, and every later run of the node finds it again. */
+ * first run, and every later run of the node finds it again. With i the number of inputs it is made of the node's
+ * attributes alone. */
 motet_status mt_keep(mt_op_context *c, int i, const mt_layout *layout, const void **out);
+
+/* What has been kept so, or NULL: for what is costly to make even before it is written. */
+const void *mt_kept(mt_op_context *c, int i);
 
 /* --- attributes ---------------------------------------------------------------------------------------------- */
 

@@ -64,7 +64,7 @@ static motet_status driver_keep(mt_op_context *c, int i, const mt_layout *layout
 
 static driver *drive_in(const char *domain, const char *type, int version)
 {
-    static const mt_op_host host = {driver_alloc, driver_alloc_list, driver_scratch, NULL, driver_keep};
+    static const mt_op_host host = {driver_alloc, driver_alloc_list, driver_scratch, NULL, driver_keep, NULL};
     driver *d = mt_alloc_zero(1, sizeof *d);
     assert_non_null(d);
     d->node = (mt_node){.name = "driven",

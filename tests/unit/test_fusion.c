@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "core/memory.h"
+#include "engine/evaluate.h"
 #include "graph/build.h"
 #include "graph/passes/passes.h"
 #include "motet/motet.h"
@@ -30,9 +31,10 @@ static void expect(piece bytes, const char *wanted)
     char text_of[512] = "";
     mt_file *file;
     mt_model *built;
+    bool reference = false;
     assert_int_equal(mt_file_open_memory(bytes.bytes, bytes.size, &file), MOTET_OK);
     assert_int_equal(mt_model_build(file, &built), MOTET_OK);
-    assert_int_equal(mt_fuse(built), MOTET_OK);
+    assert_int_equal(mt_fuse(built, mt_evaluate, &reference), MOTET_OK);
     for (int i = 0; i < built->main->node_count; i++) {
         const mt_node *n = built->main->nodes[i];
         snprintf(text_of + strlen(text_of), sizeof text_of - strlen(text_of), "%s%s%s%s", i ? " " : "", n->domain,

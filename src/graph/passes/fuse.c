@@ -2,8 +2,9 @@
 #include "core/status.h"
 #include "graph/passes/passes.h"
 
-motet_status mt_fuse(mt_model *model)
+motet_status mt_fuse(mt_model *model, mt_evaluator evaluate, void *context)
 {
+    MT_TRY(mt_pass_forest(model, evaluate, context));
     MT_TRY(mt_pass_gelu(model));
     MT_TRY(mt_pass_integer(model));
     return mt_pass_epilogue(model);

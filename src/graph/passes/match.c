@@ -37,15 +37,33 @@ static motet_status create(mt_match *m, mt_model *model)
     return MOTET_OK;
 }
 
-motet_status mt_match_each(mt_model *model, motet_status (*try_at)(mt_match *match, mt_node *node))
+motet_status mt_match_each_with(mt_model *model,
+                                motet_status (*try_at)(mt_match *match, mt_node *node, const void *context),
+                                const void *context)
 {
     mt_match m;
     motet_status status = create(&m, model);
-    for (int i = 0; i < model->main->node_count && status == MOTET_OK; i++) status = try_at(&m, model->main->nodes[i]);
+    for (int i = 0; i < model->main->node_count && status == MOTET_OK; i++)
+        status = try_at(&m, model->main->nodes[i], context);
     mt_free((void *)m.maker);
     mt_free((void *)m.reader);
     mt_free(m.reads);
     return status == MOTET_OK ? mt_pass_dead(model) : status;
+}
+
+/* A function without a context as one with it. */
+typedef struct plain_try {
+    motet_status (*try_at)(mt_match *match, mt_node *node);
+} plain_try;
+
+static motet_status try_plainly(mt_match *match, mt_node *node, const void *context)
+{
+    return ((const plain_try *)context)->try_at(match, node);
+}
+
+motet_status mt_match_each(mt_model *model, motet_status (*try_at)(mt_match *match, mt_node *node))
+{
+    return mt_match_each_with(model, try_plainly, &(plain_try){try_at});
 }
 
 bool mt_match_is(const mt_node *node, const char *type)

@@ -16,6 +16,11 @@ typedef struct mt_match {
  * by the calls below. */
 motet_status mt_match_each(mt_model *model, motet_status (*try_at)(mt_match *match, mt_node *node));
 
+/* The same, with `context` for try_at. */
+motet_status mt_match_each_with(mt_model *model,
+                                motet_status (*try_at)(mt_match *match, mt_node *node, const void *context),
+                                const void *context);
+
 /* True for a node of that type of the standard's own domain. */
 bool mt_match_is(const mt_node *node, const char *type);
 

@@ -33,7 +33,10 @@ motet_status mt_pass_gelu(mt_model *model);     /* erf and what goes with it: Ge
 motet_status mt_pass_integer(mt_model *model);  /* integer products and their scales */
 motet_status mt_pass_epilogue(mt_model *model); /* bias and activation into products */
 
-/* All three, in the order in which one makes room for the next. */
-motet_status mt_fuse(mt_model *model);
+/* What is computed of the leaves of trees that are summed becomes their weights, and the trees one node. */
+motet_status mt_pass_forest(mt_model *model, mt_evaluator evaluate, void *context);
+
+/* All of them, in the order in which one makes room for the next. */
+motet_status mt_fuse(mt_model *model, mt_evaluator evaluate, void *context);
 
 #endif

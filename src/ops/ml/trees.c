@@ -1,368 +1,45 @@
 /* TreeEnsembleRegressor, TreeEnsembleClassifier (versions 1 and 3) and TreeEnsemble (version 5).
  *
- * The file describes trees as parallel lists; both descriptions are made into one array of nodes whose children are
- * positions in it. That is done anew for every run (an operator keeps nothing), in time linear in the nodes where they
- * stand in the order of their numbers, as every converter writes them. Leaves carry a run of (target, weight) pairs.
- *
- * A node must not have two parents unless it is a leaf, so that every walk from a root ends.
+ * Rows without NaN of float32 features go through the quick trees, MT_TREE_LANES at a time and tree by tree, so that
+ * a tree is in the cache while it is walked; other rows, and forests with other tests, node by node.
  *
  * Sums are rounded to float32 after each tree for float inputs, as ONNX Runtime's are: binary classes are told apart
  * by comparing such a sum with 0.5. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "ops/ml/scores.h"
-
-enum { BRANCH_LEQ, BRANCH_LT, BRANCH_GTE, BRANCH_GT, BRANCH_EQ, BRANCH_NEQ, BRANCH_MEMBER, LEAF };
-enum { AVERAGE, SUM, MINIMUM, MAXIMUM };
-
-typedef struct tree_node {
-    double split;
-    int64_t feature;
-    int64_t yes, no;     /* children */
-    int64_t first, last; /* a leaf's weights, or the members of a set */
-    uint8_t mode;
-    bool missing; /* NaN goes to `yes` */
-    uint8_t parents;
-} tree_node;
-
-typedef struct leaf_weight {
-    int64_t target;
-    double value;
-} leaf_weight;
-
-typedef struct forest {
-    tree_node *nodes;
-    int64_t count;
-    const int64_t *roots;
-    int64_t root_count;
-    const leaf_weight *weights;
-    int64_t weight_count;
-    const double *members;
-    const double *base;
-    int64_t base_count;
-    int64_t targets;
-    int64_t aggregate;
-    mt_transform transform;
-} forest;
-
-/* --- reading the lists of versions 1 and 3 --------------------------------------------------------------------- */
-
-/* A list attribute that must have `count` values. */
-static motet_status ints_of(mt_op_context *c, const char *name, int64_t count, const int64_t **out)
-{
-    size_t given;
-    *out = mt_attr_ints(c, name, &given);
-    if ((int64_t)given == count) return MOTET_OK;
-    return mt_op_fail(c, MOTET_ERROR_FORMAT, "%s has %zu values: expected %" PRId64, name, given, count);
-}
-
-static motet_status read_modes(mt_op_context *c, forest *f)
-{
-    static const char *const names[] = {"BRANCH_LEQ", "BRANCH_LT",  "BRANCH_GTE", "BRANCH_GT",
-                                        "BRANCH_EQ",  "BRANCH_NEQ", NULL,         "LEAF"};
-    size_t count;
-    const mt_string *modes = mt_attr_strings(c, "nodes_modes", &count);
-    if ((int64_t)count != f->count)
-        return mt_op_fail(c, MOTET_ERROR_FORMAT, "nodes_modes has %zu values: expected %" PRId64, count, f->count);
-    for (int64_t i = 0; i < f->count; i++) {
-        int mode = 0;
-        const char *name = modes[i].bytes ? modes[i].bytes : "";
-        while (mode <= LEAF && (!names[mode] || strcmp(names[mode], name) != 0)) mode++;
-        if (mode > LEAF) return mt_op_fail(c, MOTET_ERROR_FORMAT, "the node mode \"%.64s\" is not known", name);
-        f->nodes[i].mode = (uint8_t)mode;
-    }
-    return MOTET_OK;
-}
-
-/* Nodes by the number of their tree and their number in it. */
-typedef struct numbering {
-    const int64_t *trees, *nodes;
-    const int64_t *order; /* positions sorted by both numbers; NULL: they stand so */
-    int64_t count;
-} numbering;
-
-static int compare_numbers(const numbering *n, int64_t at, int64_t tree, int64_t node)
-{
-    if (n->trees[at] != tree) return n->trees[at] < tree ? -1 : 1;
-    return n->nodes[at] == node ? 0 : n->nodes[at] < node ? -1 : 1;
-}
-
-static int by_number(const void *a, const void *b, void *context)
-{
-    const numbering *n = context;
-    int64_t other = *(const int64_t *)b;
-    return compare_numbers(n, *(const int64_t *)a, n->trees[other], n->nodes[other]);
-}
-
-static motet_status sort_numbers(mt_op_context *c, numbering *n)
-{
-    bool sorted = true;
-    for (int64_t i = 1; i < n->count && sorted; i++) sorted = compare_numbers(n, i - 1, n->trees[i], n->nodes[i]) < 0;
-    if (sorted) return MOTET_OK;
-    void *memory;
-    MT_TRY(mt_scratch_array(c, n->count, sizeof(int64_t), &memory));
-    int64_t *order = memory;
-    for (int64_t i = 0; i < n->count; i++) order[i] = i;
-    qsort_r(order, (size_t)n->count, sizeof *order, by_number, n);
-    for (int64_t i = 1; i < n->count; i++)
-        if (by_number(&order[i - 1], &order[i], n) == 0)
-            return mt_op_fail(c, MOTET_ERROR_FORMAT, "tree %" PRId64 " has two nodes %" PRId64, n->trees[order[i]],
-                              n->nodes[order[i]]);
-    n->order = order;
-    return MOTET_OK;
-}
-
-/* The position of a node, tried first at `guess`; -1: there is none. */
-static int64_t find_node(const numbering *n, int64_t tree, int64_t node, int64_t guess)
-{
-    if (guess >= 0 && guess < n->count && compare_numbers(n, guess, tree, node) == 0) return guess;
-    int64_t low = 0, high = n->count;
-    while (low < high) {
-        int64_t middle = low + (high - low) / 2, at = n->order ? n->order[middle] : middle;
-        int sign = compare_numbers(n, at, tree, node);
-        if (sign == 0) return at;
-        if (sign < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return -1;
-}
-
-/* Counts a parent of node `child`; a second one, or a place outside, is an error. */
-static motet_status adopt(mt_op_context *c, forest *f, int64_t child)
-{
-    if (child < 0 || child >= f->count)
-        return mt_op_fail(c, MOTET_ERROR_FORMAT, "a tree leads to a node that is not there");
-    tree_node *node = &f->nodes[child];
-    if (node->parents && node->mode != LEAF)
-        return mt_op_fail(c, MOTET_ERROR_FORMAT, "two ways lead to one node: not a tree");
-    node->parents = 1;
-    return MOTET_OK;
-}
-
-static motet_status link_nodes(mt_op_context *c, forest *f, const numbering *n, const int64_t *yes, const int64_t *no)
-{
-    for (int64_t i = 0; i < f->count; i++) {
-        tree_node *node = &f->nodes[i];
-        if (node->mode == LEAF) continue;
-        int64_t start; /* where node 0 of the tree would be if its nodes stood in order */
-        if (__builtin_sub_overflow(i, n->nodes[i], &start)) start = INT64_MIN;
-        node->yes =
-            find_node(n, n->trees[i], yes[i], start >= 0 && yes[i] >= 0 && yes[i] < f->count ? start + yes[i] : -1);
-        node->no = find_node(n, n->trees[i], no[i], start >= 0 && no[i] >= 0 && no[i] < f->count ? start + no[i] : -1);
-        MT_TRY(adopt(c, f, node->yes));
-        if (node->no != node->yes) MT_TRY(adopt(c, f, node->no));
-    }
-    void *memory;
-    MT_TRY(mt_scratch_array(c, f->count, sizeof(int64_t), &memory));
-    int64_t *roots = memory;
-    for (int64_t i = 0; i < f->count; i++)
-        if (!f->nodes[i].parents) roots[f->root_count++] = i;
-    f->roots = roots;
-    return MOTET_OK;
-}
-
-static motet_status read_nodes(mt_op_context *c, forest *f, numbering *n)
-{
-    const int64_t *features, *yes, *no, *missing;
-    const double *splits;
-    size_t count, missing_count;
-    int64_t split_count;
-    n->nodes = mt_attr_ints(c, "nodes_nodeids", &count);
-    f->count = n->count = (int64_t)count;
-    MT_TRY(ints_of(c, "nodes_treeids", f->count, &n->trees));
-    MT_TRY(ints_of(c, "nodes_featureids", f->count, &features));
-    MT_TRY(ints_of(c, "nodes_truenodeids", f->count, &yes));
-    MT_TRY(ints_of(c, "nodes_falsenodeids", f->count, &no));
-    missing = mt_attr_ints(c, "nodes_missing_value_tracks_true", &missing_count);
-    MT_TRY(mt_attr_doubles(c, "nodes_values", "nodes_values_as_tensor", &splits, &split_count));
-    if (split_count != f->count || (missing_count && missing_count != count))
-        return mt_op_fail(c, MOTET_ERROR_FORMAT, "the nodes_ attributes have different lengths");
-    void *memory;
-    MT_TRY(mt_scratch_array(c, f->count, sizeof(tree_node), &memory));
-    f->nodes = memory;
-    for (int64_t i = 0; i < f->count; i++)
-        f->nodes[i] =
-            (tree_node){.split = splits[i], .feature = features[i], .missing = missing_count && missing[i] != 0};
-    MT_TRY(read_modes(c, f));
-    MT_TRY(sort_numbers(c, n));
-    return link_nodes(c, f, n, yes, no);
-}
-
-/* The weights, sorted by the leaf they belong to: counted, then put in place. `prefix` is "class" or "target". */
-static motet_status read_weights(mt_op_context *c, forest *f, const numbering *n, const char *prefix)
-{
-    char name[4][40];
-    static const char *const parts[] = {"treeids", "nodeids", "ids", "weights"};
-    for (int i = 0; i < 4; i++) snprintf(name[i], sizeof name[i], "%s_%s", prefix, parts[i]);
-    char tensor_name[64];
-    snprintf(tensor_name, sizeof tensor_name, "%s_as_tensor", name[3]);
-    const int64_t *trees, *nodes, *targets;
-    const double *values;
-    void *places, *memory;
-    MT_TRY(mt_attr_doubles(c, name[3], tensor_name, &values, &f->weight_count));
-    MT_TRY(ints_of(c, name[0], f->weight_count, &trees));
-    MT_TRY(ints_of(c, name[1], f->weight_count, &nodes));
-    MT_TRY(ints_of(c, name[2], f->weight_count, &targets));
-    MT_TRY(mt_scratch_array(c, f->weight_count, sizeof(int64_t), &places));
-    MT_TRY(mt_scratch_array(c, f->weight_count, sizeof(leaf_weight), &memory));
-    int64_t *leaf = places, last = -1;
-    leaf_weight *weights = memory;
-    for (int64_t i = 0; i < f->weight_count; i++) {
-        leaf[i] = last = find_node(n, trees[i], nodes[i], last);
-        if (last < 0 || targets[i] < 0 || targets[i] >= f->targets)
-            return mt_op_fail(c, MOTET_ERROR_FORMAT, "%s %" PRId64 " belongs to no node, or to no target", name[3], i);
-        f->nodes[last].last++;
-    }
-    int64_t start = 0;
-    for (int64_t i = 0; i < f->count; i++) {
-        f->nodes[i].first = start;
-        start += f->nodes[i].last;
-        f->nodes[i].last = f->nodes[i].first;
-    }
-    for (int64_t i = 0; i < f->weight_count; i++)
-        weights[f->nodes[leaf[i]].last++] = (leaf_weight){targets[i], values[i]};
-    f->weights = weights;
-    return MOTET_OK;
-}
-
-/* --- reading the lists of version 5 ----------------------------------------------------------------------------- */
-
-/* The leaves follow the nodes: place `at` of one or the other. -1 where it is neither. */
-static int64_t child_place(int64_t interior, int64_t leaves, int64_t at, bool is_leaf)
-{
-    if (at < 0 || at >= (is_leaf ? leaves : interior)) return -1;
-    return is_leaf ? interior + at : at;
-}
-
-static motet_status read_sets(mt_op_context *c, forest *f, int64_t interior)
-{
-    int64_t count, at = 0;
-    MT_TRY(mt_attr_doubles(c, "", "membership_values", &f->members, &count));
-    for (int64_t i = 0; i < interior; i++) {
-        if (f->nodes[i].mode != BRANCH_MEMBER) continue;
-        f->nodes[i].first = at;
-        while (at < count && !isnan(f->members[at])) at++;
-        f->nodes[i].last = at;
-        if (at < count) at++; /* the NaN that ends the set */
-    }
-    return MOTET_OK;
-}
-
-static motet_status read_interior(mt_op_context *c, forest *f, int64_t interior, int64_t leaves)
-{
-    const int64_t *features, *yes, *no, *yes_leaf, *no_leaf, *missing;
-    const double *splits, *modes;
-    int64_t split_count, mode_count;
-    size_t missing_count;
-    MT_TRY(ints_of(c, "nodes_featureids", interior, &features));
-    MT_TRY(ints_of(c, "nodes_truenodeids", interior, &yes));
-    MT_TRY(ints_of(c, "nodes_falsenodeids", interior, &no));
-    MT_TRY(ints_of(c, "nodes_trueleafs", interior, &yes_leaf));
-    MT_TRY(ints_of(c, "nodes_falseleafs", interior, &no_leaf));
-    MT_TRY(mt_attr_doubles(c, "", "nodes_splits", &splits, &split_count));
-    MT_TRY(mt_attr_doubles(c, "", "nodes_modes", &modes, &mode_count));
-    missing = mt_attr_ints(c, "nodes_missing_value_tracks_true", &missing_count);
-    if (split_count != interior || mode_count != interior || (missing_count && (int64_t)missing_count != interior))
-        return mt_op_fail(c, MOTET_ERROR_FORMAT, "the nodes_ attributes have different lengths");
-    for (int64_t i = 0; i < interior; i++) {
-        if (!(modes[i] >= BRANCH_LEQ && modes[i] <= BRANCH_MEMBER))
-            return mt_op_fail(c, MOTET_ERROR_FORMAT, "the node mode %g is not known", modes[i]);
-        f->nodes[i] = (tree_node){.split = splits[i],
-                                  .feature = features[i],
-                                  .yes = child_place(interior, leaves, yes[i], yes_leaf[i] != 0),
-                                  .no = child_place(interior, leaves, no[i], no_leaf[i] != 0),
-                                  .mode = (uint8_t)modes[i],
-                                  .missing = missing_count && missing[i] != 0};
-    }
-    return MOTET_OK;
-}
-
-static motet_status read_leaves(mt_op_context *c, forest *f, int64_t interior, int64_t leaves)
-{
-    const int64_t *targets;
-    const double *values;
-    void *memory;
-    MT_TRY(ints_of(c, "leaf_targetids", leaves, &targets));
-    MT_TRY(mt_attr_doubles(c, "", "leaf_weights", &values, &f->weight_count));
-    if (f->weight_count != leaves)
-        return mt_op_fail(c, MOTET_ERROR_FORMAT, "the leaf_ attributes have different lengths");
-    MT_TRY(mt_scratch_array(c, leaves, sizeof(leaf_weight), &memory));
-    leaf_weight *weights = memory;
-    for (int64_t i = 0; i < leaves; i++) {
-        if (targets[i] < 0 || targets[i] >= f->targets)
-            return mt_op_fail(c, MOTET_ERROR_FORMAT, "leaf %" PRId64 " is for target %" PRId64 " of %" PRId64, i,
-                              targets[i], f->targets);
-        weights[i] = (leaf_weight){targets[i], values[i]};
-        f->nodes[interior + i] = (tree_node){.mode = LEAF, .first = i, .last = i + 1};
-    }
-    f->weights = weights;
-    return MOTET_OK;
-}
-
-static motet_status read_version_5(mt_op_context *c, forest *f)
-{
-    size_t interior, leaves, roots;
-    void *memory;
-    mt_attr_ints(c, "nodes_featureids", &interior);
-    mt_attr_ints(c, "leaf_targetids", &leaves);
-    f->roots = mt_attr_ints(c, "tree_roots", &roots);
-    f->root_count = (int64_t)roots;
-    f->targets = mt_attr_int(c, "n_targets", 1);
-    f->aggregate = mt_attr_int(c, "aggregate_function", SUM);
-    int64_t transform = mt_attr_int(c, "post_transform", 0);
-    if (f->aggregate < AVERAGE || f->aggregate > MAXIMUM || transform < 0 || transform > MT_TRANSFORM_PROBIT)
-        return mt_op_fail(c, MOTET_ERROR_FORMAT,
-                          "aggregate_function %" PRId64 " or post_transform %" PRId64 " is not known", f->aggregate,
-                          transform);
-    f->transform = (mt_transform)transform;
-    f->count = (int64_t)(interior + leaves);
-    MT_TRY(mt_scratch_array(c, f->count, sizeof(tree_node), &memory));
-    f->nodes = memory;
-    MT_TRY(read_interior(c, f, (int64_t)interior, (int64_t)leaves));
-    MT_TRY(read_leaves(c, f, (int64_t)interior, (int64_t)leaves));
-    MT_TRY(read_sets(c, f, (int64_t)interior));
-    for (int64_t i = 0; i < f->root_count; i++) MT_TRY(adopt(c, f, f->roots[i]));
-    for (size_t i = 0; i < interior; i++) {
-        MT_TRY(adopt(c, f, f->nodes[i].yes));
-        if (f->nodes[i].no != f->nodes[i].yes) MT_TRY(adopt(c, f, f->nodes[i].no));
-    }
-    return MOTET_OK;
-}
+#include "ops/ml/forest.h"
 
 /* --- walking ---------------------------------------------------------------------------------------------------- */
 
-static bool is_member(const forest *f, const tree_node *node, double x)
+static bool is_member(const mt_forest *f, const mt_tree_node *node, double x)
 {
     for (int64_t i = node->first; i < node->last; i++)
         if (f->members[i] == x) return true;
     return false;
 }
 
-static bool goes_to_yes(const forest *f, const tree_node *node, double x)
+static bool goes_to_yes(const mt_forest *f, const mt_tree_node *node, double x)
 {
     if (node->missing && isnan(x)) return true;
     switch (node->mode) {
-    case BRANCH_LEQ: return x <= node->split;
-    case BRANCH_LT: return x < node->split;
-    case BRANCH_GTE: return x >= node->split;
-    case BRANCH_GT: return x > node->split;
-    case BRANCH_EQ: return x == node->split;
-    case BRANCH_NEQ: return x != node->split;
+    case MT_BRANCH_LEQ: return x <= node->split;
+    case MT_BRANCH_LT: return x < node->split;
+    case MT_BRANCH_GTE: return x >= node->split;
+    case MT_BRANCH_GT: return x > node->split;
+    case MT_BRANCH_EQ: return x == node->split;
+    case MT_BRANCH_NEQ: return x != node->split;
     default: return is_member(f, node, x);
     }
 }
 
 typedef struct tree_work {
-    const forest *forest;
+    const mt_forest *forest;
     const mt_rows *in;
     double *scores; /* [rows, targets] */
     bool *has;      /* whether any leaf had a weight for it */
+    uint32_t *keys; /* of the quick trees, group after group of MT_TREE_LANES rows; NULL: there are none */
 } tree_work;
 
 static double feature_of(const mt_rows *in, int64_t row, int64_t feature)
@@ -371,68 +48,135 @@ static double feature_of(const mt_rows *in, int64_t row, int64_t feature)
     return in->wide ? ((const double *)in->values)[at] : (double)((const float *)in->values)[at];
 }
 
-static void add_weight(const tree_work *w, const leaf_weight *weight, double *scores, bool *has)
+static void add_weight(const tree_work *w, const mt_leaf_weight *weight, double *scores, bool *has)
 {
     double *score = &scores[weight->target], value = weight->value;
     bool first = !has[weight->target];
     switch (w->forest->aggregate) {
-    case MINIMUM: *score = first || value < *score ? value : *score; break;
-    case MAXIMUM: *score = first || value > *score ? value : *score; break;
+    case MT_TREES_MIN: *score = first || value < *score ? value : *score; break;
+    case MT_TREES_MAX: *score = first || value > *score ? value : *score; break;
     default: *score = w->in->wide ? *score + value : (double)((float)*score + (float)value);
     }
     has[weight->target] = true;
 }
 
-static void walk_rows(void *context, int64_t begin, int64_t end)
+static void add_leaf(const tree_work *w, int64_t row, const mt_tree_node *leaf)
 {
-    const tree_work *w = context;
-    const forest *f = w->forest;
-    for (int64_t row = begin; row < end; row++) {
-        double *scores = w->scores + row * f->targets;
-        bool *has = w->has + row * f->targets;
-        for (int64_t k = 0; k < f->targets; k++) {
-            scores[k] = 0;
-            has[k] = false;
+    const mt_forest *f = w->forest;
+    for (int64_t k = leaf->first; k < leaf->last; k++)
+        add_weight(w, &f->weights[k], w->scores + row * f->targets, w->has + row * f->targets);
+}
+
+static void walk_row(const tree_work *w, int64_t row)
+{
+    const mt_forest *f = w->forest;
+    for (int64_t i = 0; i < f->root_count; i++) {
+        const mt_tree_node *node = &f->nodes[f->roots[i]];
+        while (node->mode != MT_LEAF)
+            node = &f->nodes[goes_to_yes(f, node, feature_of(w->in, row, node->feature)) ? node->yes : node->no];
+        add_leaf(w, row, node);
+    }
+}
+
+/* --- the quick way ---------------------------------------------------------------------------------------------- */
+
+enum { LANES = MT_TREE_LANES, GROUPS = 8 /* of rows, in a block of work */ };
+
+/* Rows begin .. end-1, LANES of them at most; false when one of them holds NaN. */
+static bool make_keys(const tree_work *w, int64_t begin, int64_t end, uint32_t *keys)
+{
+    int64_t features = w->forest->features, columns = w->in->columns;
+    bool numbers = true;
+    if (end - begin < LANES) memset(keys, 0, (size_t)(features * LANES) * sizeof *keys);
+    for (int64_t row = begin; row < end; row++)
+        for (int64_t i = 0; i < features; i++) {
+            float x = ((const float *)w->in->values)[row * columns + i];
+            numbers &= !isnan(x);
+            keys[i * LANES + row - begin] = mt_tree_key(x);
         }
-        for (int64_t i = 0; i < f->root_count; i++) {
-            const tree_node *node = &f->nodes[f->roots[i]];
-            while (node->mode != LEAF)
-                node = &f->nodes[goes_to_yes(f, node, feature_of(w->in, row, node->feature)) ? node->yes : node->no];
-            for (int64_t k = node->first; k < node->last; k++) add_weight(w, &f->weights[k], scores, has);
+    return numbers;
+}
+
+/* What a group of rows collects from the leaves that it came to, branches of the forest from `first` on. */
+static void add_leaves(const tree_work *w, int64_t begin, int64_t end, int64_t first, const uint16_t *leaves)
+{
+    const mt_forest *f = w->forest;
+    for (int64_t row = begin; row < end; row++) {
+        int64_t branch = first + leaves[row - begin];
+        if (f->values) {
+            double *score = &w->scores[row * f->targets + f->only_target];
+            *score = (double)((float)*score + f->values[branch]);
+        } else {
+            add_leaf(w, row, &f->nodes[f->origins[branch]]);
         }
     }
 }
 
-/* What every target of every row collects from the trees. */
-static motet_status walk(mt_op_context *c, const forest *f, const mt_rows *in, tree_work *w)
+static void walk_quickly(const tree_work *w, int64_t begin, int64_t end)
 {
-    int64_t count;
-    void *scores, *has;
-    for (int64_t i = 0; i < f->count; i++)
-        if (f->nodes[i].mode != LEAF && (f->nodes[i].feature < 0 || f->nodes[i].feature >= in->columns))
-            return mt_op_fail(c, MOTET_ERROR_SHAPE, "a node looks at feature %" PRId64 " of %" PRId64,
-                              f->nodes[i].feature, in->columns);
+    const mt_forest *f = w->forest;
+    int64_t group_keys = f->features * LANES;
+    uint32_t *keys = w->keys + begin * f->features;
+    bool numbers[GROUPS];
+    for (int64_t row = begin, g = 0; row < end; row += LANES, g++)
+        numbers[g] = make_keys(w, row, mt_min(row + LANES, end), keys + g * group_keys);
+    for (int64_t i = 0; i < f->root_count; i++)
+        for (int64_t row = begin, g = 0; row < end; row += LANES, g++) {
+            uint16_t leaves[LANES];
+            if (!numbers[g]) continue;
+            mt_tree_walk(f->branches + f->trees[i].first, f->trees[i].depth, keys + g * group_keys, leaves);
+            add_leaves(w, row, mt_min(row + LANES, end), f->trees[i].first, leaves);
+        }
+    for (int64_t row = begin; row < end; row++) {
+        if (!numbers[(row - begin) / LANES])
+            walk_row(w, row);
+        else if (f->values)
+            w->has[row * f->targets + f->only_target] = f->root_count > 0;
+    }
+}
+
+/* --- both ------------------------------------------------------------------------------------------------------- */
+
+static void walk_rows(void *context, int64_t begin, int64_t end)
+{
+    const tree_work *w = context;
+    int64_t targets = w->forest->targets;
+    memset(w->scores + begin * targets, 0, (size_t)((end - begin) * targets) * sizeof *w->scores);
+    memset(w->has + begin * targets, 0, (size_t)((end - begin) * targets) * sizeof *w->has);
+    if (w->keys) {
+        walk_quickly(w, begin, end);
+        return;
+    }
+    for (int64_t row = begin; row < end; row++) walk_row(w, row);
+}
+
+/* What every target of every row collects from the trees. */
+static motet_status walk(mt_op_context *c, const mt_forest *f, const mt_rows *in, tree_work *w)
+{
+    int64_t count, keys;
+    void *scores, *has, *room = NULL;
+    if (f->features > in->columns)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "a node looks at feature %" PRId64 " of %" PRId64, f->features - 1,
+                          in->columns);
     if (__builtin_mul_overflow(in->rows, f->targets, &count)) count = -1;
     MT_TRY(mt_scratch_array(c, count, sizeof(double), &scores));
     MT_TRY(mt_scratch_array(c, count, sizeof(bool), &has));
-    *w = (tree_work){f, in, scores, has};
-    mt_ranges(c->pool, in->rows, mt_max(1, 4096 / mt_max(1, f->root_count)), walk_rows, w);
+    if (f->branch_count && !in->wide) {
+        if (__builtin_mul_overflow(mt_blocks(in->rows, LANES) * LANES, mt_max(1, f->features), &keys)) keys = -1;
+        MT_TRY(mt_scratch_array(c, keys, sizeof(uint32_t), &room));
+    }
+    *w = (tree_work){f, in, scores, has, room};
+    mt_ranges(c->pool, in->rows, room ? LANES * GROUPS : mt_max(1, 4096 / mt_max(1, f->root_count)), walk_rows, w);
     return MOTET_OK;
 }
 
 /* --- regression ------------------------------------------------------------------------------------------------- */
 
-static motet_status need_targets(mt_op_context *c, const forest *f)
-{
-    if (f->targets >= 1 && f->targets <= INT32_MAX) return MOTET_OK;
-    return mt_op_fail(c, MOTET_ERROR_FORMAT, "%" PRId64 " targets are not possible", f->targets);
-}
-
 /* Averages, adds the base values (one for all where there is one target) and transforms. */
-static void finish_regression(const forest *f, const double *scores, float *y, double *wide)
+static void finish_regression(const mt_forest *f, const double *scores, float *y, double *wide)
 {
     for (int64_t k = 0; k < f->targets; k++) {
-        double score = f->aggregate == AVERAGE ? scores[k] / (double)mt_max(1, f->root_count) : scores[k];
+        double score = f->aggregate == MT_TREES_AVERAGE ? scores[k] / (double)mt_max(1, f->root_count) : scores[k];
         if (f->base_count == f->targets) score += f->base[k];
         y[k] = (float)score;
         wide[k] = score;
@@ -440,13 +184,15 @@ static void finish_regression(const forest *f, const double *scores, float *y, d
     mt_transform_scores(f->transform, y, f->targets);
 }
 
-/* Y in `type`. Transforms are made in float32; without one, doubles stay doubles. */
-static motet_status regress(mt_op_context *c, const forest *f, motet_type type)
+/* Y in `type`, from the trees that `read` reads. Transforms are made in float32; without one, doubles stay doubles. */
+static motet_status regress(mt_op_context *c, mt_forest_reader read, motet_type type)
 {
+    const mt_forest *f;
     mt_rows in;
     tree_work w;
     motet_tensor *out;
     void *rows;
+    MT_TRY(mt_forest_find(c, read, &f));
     MT_TRY(mt_rows_read(c, &in));
     MT_TRY(walk(c, f, &in, &w));
     MT_TRY(mt_out(c, 0, type, 2, (int64_t[]){in.rows, f->targets}, &out));
@@ -462,50 +208,31 @@ static motet_status regress(mt_op_context *c, const forest *f, motet_type type)
     return MOTET_OK;
 }
 
-static motet_status read_aggregate(mt_op_context *c, int64_t *out)
-{
-    static const char *const names[] = {"AVERAGE", "SUM", "MIN", "MAX"};
-    const char *name = mt_attr_string(c, "aggregate_function", "SUM");
-    for (*out = AVERAGE; *out <= MAXIMUM; (*out)++)
-        if (strcmp(name, names[*out]) == 0) return MOTET_OK;
-    return mt_op_fail(c, MOTET_ERROR_FORMAT, "aggregate_function \"%.64s\" is not known", name);
-}
-
 motet_status mt_op_tree_ensemble_regressor(mt_op_context *c)
 {
-    forest f = {.targets = mt_attr_int(c, "n_targets", 1)};
-    numbering n = {0};
-    MT_TRY(need_targets(c, &f));
-    MT_TRY(mt_transform_read(c, &f.transform));
-    MT_TRY(read_aggregate(c, &f.aggregate));
-    MT_TRY(mt_attr_doubles(c, "base_values", "base_values_as_tensor", &f.base, &f.base_count));
-    MT_TRY(read_nodes(c, &f, &n));
-    MT_TRY(read_weights(c, &f, &n, "target"));
-    return regress(c, &f, MOTET_FLOAT);
+    return regress(c, mt_forest_read_regressor, MOTET_FLOAT);
 }
 
 motet_status mt_op_tree_ensemble(mt_op_context *c)
 {
-    forest f = {0};
     const motet_tensor *in;
     MT_TRY(mt_need(c, 0, &in));
     if (!mt_is_float(in->type)) return mt_op_fail_type(c, 0);
-    MT_TRY(read_version_5(c, &f));
-    MT_TRY(need_targets(c, &f));
-    return regress(c, &f, in->type);
+    return regress(c, mt_forest_read_ensemble, in->type);
 }
 
 /* --- classification --------------------------------------------------------------------------------------------- */
 
-typedef struct classes {
-    mt_labels labels;
-    bool one_class;    /* all weights are for one class of two: the other's score follows from it */
-    bool all_positive; /* weights: then scores are probabilities and 0.5 parts the classes, else 0 does */
-} classes;
+/* Whether all weights are for one class of two, so that the other's score follows from it, and none is below 0: then
+ * scores are probabilities and 0.5 parts the classes, else 0 does. */
+static bool is_probability(const mt_forest *f)
+{
+    return f->targets == 2 && (f->only_target >= 0 || !f->weight_count) && f->all_positive;
+}
 
 /* Two classes. Where one has all the weights, its sum decides by its sign, or by 0.5. ONNX leaves open what a base
  * value for each of them means then; this is what ONNX Runtime makes of it. Returns the class. */
-static int64_t finish_binary(const forest *f, const classes *k, double *scores, bool *has, float *z)
+static int64_t finish_binary(const mt_forest *f, double *scores, bool *has, float *z)
 {
     bool both = has[1];
     if (f->base_count == 2) {
@@ -520,18 +247,18 @@ static int64_t finish_binary(const forest *f, const classes *k, double *scores, 
     } else if (f->base_count == 1) {
         scores[0] += f->base[0];
     }
-    bool positive = both ? scores[1] > scores[0] : scores[0] > (k->one_class && k->all_positive ? 0.5 : 0);
+    bool positive = both ? scores[1] > scores[0] : scores[0] > (is_probability(f) ? 0.5 : 0);
     for (int i = 0; i < 2; i++) z[i] = (float)scores[i];
     if (both)
         mt_transform_scores(f->transform, z, 2);
     else
-        mt_two_scores(f->transform, k->one_class && k->all_positive, z);
+        mt_two_scores(f->transform, is_probability(f), z);
     return positive;
 }
 
-static int64_t finish_classes(const forest *f, const classes *k, double *scores, bool *has, float *z)
+static int64_t finish_classes(const mt_forest *f, double *scores, bool *has, float *z)
 {
-    if (f->targets == 2) return finish_binary(f, k, scores, has, z);
+    if (f->targets == 2) return finish_binary(f, scores, has, z);
     int64_t best = -1;
     for (int64_t i = 0; i < f->targets; i++) {
         if (i < f->base_count) {
@@ -545,39 +272,23 @@ static int64_t finish_classes(const forest *f, const classes *k, double *scores,
     return mt_max(0, best);
 }
 
-static void look_at_weights(const forest *f, classes *k)
-{
-    k->one_class = f->targets == 2;
-    k->all_positive = true;
-    for (int64_t i = 0; i < f->weight_count; i++) {
-        if (f->weights[i].target != f->weights[0].target) k->one_class = false;
-        if (f->weights[i].value < 0) k->all_positive = false;
-    }
-}
-
 motet_status mt_op_tree_ensemble_classifier(mt_op_context *c)
 {
-    forest f = {.aggregate = SUM};
-    numbering n = {0};
-    classes k = {0};
+    const mt_forest *f;
+    mt_labels names;
     mt_rows in;
     tree_work w;
     motet_tensor *labels, *out;
-    MT_TRY(mt_labels_read(c, "classlabels_strings", "classlabels_int64s", &k.labels));
-    f.targets = k.labels.count;
-    MT_TRY(mt_transform_read(c, &f.transform));
-    MT_TRY(mt_attr_doubles(c, "base_values", "base_values_as_tensor", &f.base, &f.base_count));
-    MT_TRY(read_nodes(c, &f, &n));
-    MT_TRY(read_weights(c, &f, &n, "class"));
-    look_at_weights(&f, &k);
+    MT_TRY(mt_labels_read(c, "classlabels_strings", "classlabels_int64s", &names));
+    MT_TRY(mt_forest_find(c, mt_forest_read_classifier, &f));
     MT_TRY(mt_rows_read(c, &in));
-    MT_TRY(walk(c, &f, &in, &w));
-    MT_TRY(mt_labels_out(c, 0, &k.labels, in.rows, &labels));
-    MT_TRY(mt_out(c, 1, MOTET_FLOAT, 2, (int64_t[]){in.rows, f.targets}, &out));
+    MT_TRY(walk(c, f, &in, &w));
+    MT_TRY(mt_labels_out(c, 0, &names, in.rows, &labels));
+    MT_TRY(mt_out(c, 1, MOTET_FLOAT, 2, (int64_t[]){in.rows, f->targets}, &out));
     for (int64_t row = 0; row < in.rows; row++) {
-        int64_t at = row * f.targets;
-        int64_t class = finish_classes(&f, &k, w.scores + at, w.has + at, (float *)out->data + at);
-        MT_TRY(mt_label_put(labels, row, &k.labels, class));
+        int64_t at = row * f->targets;
+        int64_t class = finish_classes(f, w.scores + at, w.has + at, (float *)out->data + at);
+        MT_TRY(mt_label_put(labels, row, &names, class));
     }
     return MOTET_OK;
 }
