@@ -259,8 +259,12 @@ void mt_tensor_clear(motet_tensor *tensor)
         motet_tensor *items = buffer->elements;
         for (size_t i = 0; i < buffer->strings; i++) mt_free(strings[i].bytes);
         for (size_t i = 0; i < buffer->items; i++) mt_tensor_clear(&items[i]);
-        mt_free(buffer->elements);
-        mt_free(buffer);
+        if (buffer->release) {
+            buffer->release(buffer);
+        } else {
+            mt_free(buffer->elements);
+            mt_free(buffer);
+        }
     }
     memset(tensor, 0, sizeof *tensor);
 }
@@ -360,8 +364,9 @@ const motet_tensor *motet_tensor_item(const motet_tensor *list, int64_t index)
 void motet_tensor_destroy(motet_tensor *tensor)
 {
     if (!tensor) return;
-    mt_tensor_clear(tensor);
-    mt_free(tensor);
+    motet_tensor last = *tensor; /* which may itself go with its buffer */
+    if (!last.buffer || last.buffer->handle != tensor) mt_free(tensor);
+    mt_tensor_clear(&last);
 }
 
 motet_kind motet_tensor_kind(const motet_tensor *tensor)

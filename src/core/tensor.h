@@ -17,12 +17,18 @@ typedef struct mt_string {
 
 /* Elements start at a 64-byte boundary. `strings` > 0: the elements are that many mt_string, freed with the buffer;
  * `items` > 0: that many tensors, likewise. */
-typedef struct mt_buffer {
+typedef struct mt_buffer mt_buffer;
+
+struct mt_buffer {
     _Atomic int references;
     size_t bytes;
     size_t strings, items;
     void *elements;
-} mt_buffer;
+    void (*release)(mt_buffer *buffer); /* what takes it back with its last reference; NULL: it is freed */
+    void *home;                         /* whose it is, for release */
+    size_t place;                       /* where there, likewise */
+    motet_tensor *handle;               /* a tensor that is part of the buffer's own memory, and not freed; or NULL */
+};
 
 struct motet_tensor {
     motet_kind kind;

@@ -1,10 +1,13 @@
-/* Sizes are rounded up to classes, four to a power of two, so that a run on a slightly other shape finds its buffers
- * again and at most a fifth of a new buffer is never used; where the class has none left, one a little larger does.
- * Last in, first out: the buffer that comes next is the one most likely still in the cache. Each class remembers how
- * few free buffers it ever came down to; that many nobody has needed, and every few runs they are freed.
+/* Places are numbers on an endless line, and a buffer takes the first gap that is wide enough. Where that is depends on
+ * nothing but the sizes that were asked for and given back before: so a run of the same shapes puts every buffer where
+ * the last one did, and the highest place that it came to is exactly what the arena has to have.
  *
- * A buffer is an ordinary counted buffer of core/tensor.h: one that leaves with an output is simply freed by whoever
- * holds it last, and one that comes in from outside (a loop's first value) is welcome if it has the size of a class. */
+ * While that is not yet known, memory is put under the line piece by piece; when the run is over, one piece takes
+ * their place: in huge pages, and touched, so that no later run waits for the kernel. A buffer begins with its own
+ * description (HEADER bytes), and its elements follow.
+ *
+ * Looking for a gap takes as many steps as buffers are in use, a few dozen in any real network. A graph that keeps
+ * thousands at once gets the others from the allocator. */
 #include "engine/buffers.h"
 
 #include <string.h>
@@ -13,85 +16,135 @@
 #include "core/status.h"
 
 enum {
-    SMALLEST = 64,
-    LARGER = 2,       /* classes up that may stand in: half as much again */
-    RUNS_TO_TRIM = 16 /* runs after which what was not needed is freed */
+    ALIGNMENT = 64,
+    HEADER = 128,
+    MOST_TAKEN = 2048,
+    SMALLEST = 64 * 1024, /* pieces of memory */
+    PAGE = 4096,
+    RUNS_TO_TRIM = 16, /* runs between looks at what was needed */
+    SPARE = 1 << 20    /* bytes that are not worth giving back */
 };
 
-/* The class of `bytes`, and its size. Classes 4k .. 4k+3 are 1, 1.25, 1.5 and 1.75 times 64 * 2^k. */
-static int class_of(size_t bytes, size_t *size)
+_Static_assert(sizeof(mt_buffer) <= HEADER, "a buffer's description does not fit before its elements");
+
+/* --- places --------------------------------------------------------------------------------------------------- */
+
+/* Takes the first gap of `size` places; false when memory is short. */
+static bool take_range(mt_buffers *b, size_t size, mt_range *out)
 {
-    if (bytes <= SMALLEST) {
-        *size = SMALLEST;
-        return 0;
+    size_t begin = 0, at = 0;
+    if (!mt_reserve((void **)&b->taken, b->taken_count, &b->taken_capacity, sizeof *b->taken)) return false;
+    while (at < b->taken_count && b->taken[at].begin - begin < size) begin = b->taken[at++].end;
+    *out = (mt_range){begin, begin + size};
+    memmove(b->taken + at + 1, b->taken + at, (b->taken_count - at) * sizeof *b->taken);
+    b->taken[at] = *out;
+    b->taken_count++;
+    if (out->end > b->high) b->high = out->end;
+    return true;
+}
+
+static void give_range(mt_buffers *b, size_t begin)
+{
+    size_t low = 0, high = b->taken_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (b->taken[middle].begin < begin)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    int octave = 63 - __builtin_clzll((unsigned long long)(bytes - 1)); /* 2^octave < bytes <= 2^(octave+1) */
-    size_t step = (size_t)1 << (octave - 2);
-    size_t quarters = (bytes - ((size_t)1 << octave) + step - 1) / step; /* 1 to 4 */
-    *size = ((size_t)1 << octave) + quarters * step;
-    return (octave - 6) * 4 + (int)quarters;
+    b->taken_count--;
+    memmove(b->taken + low, b->taken + low + 1, (b->taken_count - low) * sizeof *b->taken);
 }
 
-static mt_buffer *next_of(const mt_buffer *buffer)
+/* --- the memory behind them ----------------------------------------------------------------------------------- */
+
+static char *add_memory(mt_buffers *b, mt_range range)
 {
-    mt_buffer *next;
-    memcpy(&next, buffer->elements, sizeof next);
-    return next;
+    if (!mt_reserve((void **)&b->memory, b->memory_count, &b->memory_capacity, sizeof *b->memory)) return NULL;
+    char *memory = mt_alloc_aligned(range.end - range.begin);
+    if (memory) b->memory[b->memory_count++] = (mt_stretch_of_memory){range, memory};
+    return memory;
 }
 
-static void destroy(mt_buffer *buffer)
+/* NULL when memory is short. Pieces grow with what there is, so that there are never many. */
+static char *find_memory(mt_buffers *b, mt_range range)
 {
-    mt_free(buffer->elements);
+    for (size_t i = 0; i < b->memory_count; i++) {
+        const mt_stretch_of_memory *m = &b->memory[i];
+        if (m->range.begin <= range.begin && range.end <= m->range.end)
+            return m->memory + (range.begin - m->range.begin);
+    }
+    size_t more = b->high / 4 > SMALLEST ? b->high / 4 : SMALLEST;
+    if (range.end - range.begin < more) range.end = range.begin + (more + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    return add_memory(b, range);
+}
+
+static void free_memory(mt_buffers *b)
+{
+    while (b->memory_count > 0) mt_free(b->memory[--b->memory_count].memory);
+}
+
+/* Memory short is no failure here: the next run asks again. */
+static void make_arena(mt_buffers *b, size_t size)
+{
+    free_memory(b);
+    char *memory = size ? add_memory(b, (mt_range){0, size}) : NULL;
+    for (size_t i = 0; memory && i < size; i += PAGE) ((volatile char *)memory)[i] = 0;
+}
+
+/* --- buffers -------------------------------------------------------------------------------------------------- */
+
+static void give_back(mt_buffer *buffer)
+{
+    give_range(buffer->home, buffer->place);
+}
+
+static void free_alone(mt_buffer *buffer)
+{
     mt_free(buffer);
 }
 
-static mt_buffer *pop(mt_buffer_bin *bin)
+static mt_buffer *describe(char *memory, size_t bytes, void (*release)(mt_buffer *buffer))
 {
-    mt_buffer *buffer = bin->first;
-    bin->first = next_of(buffer);
-    if (--bin->count < bin->idle) bin->idle = bin->count;
-    return buffer;
-}
-
-static mt_buffer *create(size_t size)
-{
-    mt_buffer *buffer = mt_alloc(sizeof *buffer);
-    void *elements = mt_alloc_aligned(size);
-    if (!buffer || !elements) {
-        mt_free(buffer);
-        mt_free(elements);
-        return NULL;
-    }
-    *buffer = (mt_buffer){.bytes = size, .elements = elements};
+    mt_buffer *buffer = (mt_buffer *)memory;
+    *buffer = (mt_buffer){.bytes = bytes, .elements = memory + HEADER, .release = release};
     atomic_init(&buffer->references, 1);
     return buffer;
 }
 
-mt_buffer *mt_buffers_take(mt_buffers *buffers, size_t bytes)
+static mt_buffer *take_alone(size_t bytes)
 {
-    size_t size;
-    if (bytes > PTRDIFF_MAX / 2) return NULL;
-    int exact = class_of(bytes, &size);
-    for (int i = exact; i <= exact + LARGER && i < MT_BUFFER_BINS; i++) {
-        if (!buffers->bins[i].first) continue;
-        mt_buffer *buffer = pop(&buffers->bins[i]);
-        atomic_store_explicit(&buffer->references, 1, memory_order_relaxed);
-        return buffer;
-    }
-    return create(size);
+    char *memory = mt_alloc_aligned(bytes + HEADER);
+    return memory ? describe(memory, bytes, free_alone) : NULL;
 }
 
-void mt_buffers_give(mt_buffers *buffers, mt_buffer *buffer)
+mt_buffer *mt_buffers_take(mt_buffers *buffers, size_t bytes)
 {
-    size_t size;
-    mt_buffer_bin *bin = &buffers->bins[class_of(buffer->bytes, &size)];
-    if (size != buffer->bytes) {
-        destroy(buffer);
-        return;
+    if (bytes > PTRDIFF_MAX / 4) return NULL;
+    bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+    if (buffers->taken_count == MOST_TAKEN || buffers->high > PTRDIFF_MAX / 2) return take_alone(bytes);
+    mt_range range;
+    if (!take_range(buffers, HEADER + bytes, &range)) return NULL;
+    char *memory = find_memory(buffers, range);
+    if (!memory) {
+        give_range(buffers, range.begin);
+        return NULL;
     }
-    memcpy(buffer->elements, &bin->first, sizeof bin->first);
-    bin->first = buffer;
-    bin->count++;
+    mt_buffer *buffer = describe(memory, bytes, give_back);
+    buffer->home = buffers;
+    buffer->place = range.begin;
+    return buffer;
+}
+
+void mt_buffers_give(mt_buffer *buffer)
+{
+    buffer->release(buffer);
+}
+
+bool mt_buffers_own(const mt_buffer *buffer)
+{
+    return buffer->release == give_back || buffer->release == free_alone;
 }
 
 motet_status mt_buffers_tensor(mt_buffers *buffers, motet_tensor *tensor, motet_type type, int rank,
@@ -103,7 +156,7 @@ motet_status mt_buffers_tensor(mt_buffers *buffers, motet_tensor *tensor, motet_
     motet_tensor shaped = {0};
     MT_TRY(mt_tensor_wrap(&shaped, type, rank, dims, &none));
     size_t bytes;
-    if (!mt_mul((size_t)shaped.count, motet_type_size(type), &bytes) || bytes > PTRDIFF_MAX / 2)
+    if (!mt_mul((size_t)shaped.count, motet_type_size(type), &bytes) || bytes > PTRDIFF_MAX / 4)
         return mt_fail(MOTET_ERROR_LIMIT, "%s does not fit into memory",
                        mt_tensor_describe(&shaped, text, sizeof text));
     shaped.buffer = mt_buffers_take(buffers, bytes);
@@ -113,34 +166,23 @@ motet_status mt_buffers_tensor(mt_buffers *buffers, motet_tensor *tensor, motet_
     return MOTET_OK;
 }
 
-void mt_buffers_clear(mt_buffers *buffers, motet_tensor *tensor)
+/* --- between runs --------------------------------------------------------------------------------------------- */
+
+void mt_buffers_trim(mt_buffers *b)
 {
-    mt_buffer *buffer = tensor->buffer;
-    /* A buffer with one reference is ours alone: nobody else can be about to take another. */
-    if (buffer && !buffer->strings && atomic_load_explicit(&buffer->references, memory_order_acquire) == 1) {
-        for (size_t i = 0; i < buffer->items; i++) mt_buffers_clear(buffers, (motet_tensor *)buffer->elements + i);
-        if (!buffer->items) {
-            mt_buffers_give(buffers, buffer);
-            tensor->buffer = NULL;
-        }
-    }
-    mt_tensor_clear(tensor);
+    if (b->high > b->needed) b->needed = b->high;
+    b->high = 0;
+    if (b->taken_count > 0) return; /* somebody still holds one: not now */
+    size_t size = b->memory_count ? b->memory[0].range.end : 0;
+    bool look = ++b->runs % RUNS_TO_TRIM == 0;
+    if (b->memory_count > 1 || b->needed > size || (look && size / 2 > b->needed + SPARE)) make_arena(b, b->needed);
+    if (look) b->needed = 0;
 }
 
-/* Frees `count` buffers of a bin, and starts to watch the rest anew. */
-static void shrink(mt_buffer_bin *bin, int count)
+void mt_buffers_drop(mt_buffers *b)
 {
-    while (count-- > 0) destroy(pop(bin));
-    bin->idle = bin->count;
-}
-
-void mt_buffers_trim(mt_buffers *buffers)
-{
-    if (++buffers->runs % RUNS_TO_TRIM) return;
-    for (int i = 0; i < MT_BUFFER_BINS; i++) shrink(&buffers->bins[i], buffers->bins[i].idle);
-}
-
-void mt_buffers_drop(mt_buffers *buffers)
-{
-    for (int i = 0; i < MT_BUFFER_BINS; i++) shrink(&buffers->bins[i], buffers->bins[i].count);
+    free_memory(b);
+    mt_free(b->memory);
+    mt_free(b->taken);
+    *b = (mt_buffers){0};
 }

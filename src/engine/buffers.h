@@ -1,40 +1,50 @@
-/* Buffers that are used again: what a run lets go of, the next node or the next run takes, so that a warm run hardly
- * touches the allocator and works in memory that is already in the cache and in the page table. For one thread. */
+/* The working memory of a run: buffers placed in one arena. Once it has seen a run, the same run again finds all its
+ * buffers in the same places, and asks the system for nothing. For one thread. */
 #ifndef MT_ENGINE_BUFFERS_H
 #define MT_ENGINE_BUFFERS_H
 
 #include "core/tensor.h"
 
-enum { MT_BUFFER_BINS = 256 };
+/* Places [begin, end) of the arena. */
+typedef struct mt_range {
+    size_t begin, end;
+} mt_range;
 
-typedef struct mt_buffer_bin {
-    mt_buffer *first; /* free buffers of one size; each one's elements hold the pointer to the next */
-    int count;
-    int idle; /* how many have not been needed since the last look */
-} mt_buffer_bin;
+/* The memory behind some places. */
+typedef struct mt_stretch_of_memory {
+    mt_range range;
+    char *memory;
+} mt_stretch_of_memory;
 
 typedef struct mt_buffers {
-    mt_buffer_bin bins[MT_BUFFER_BINS];
+    mt_range *taken; /* by buffers that are in use, in order */
+    size_t taken_count, taken_capacity;
+    mt_stretch_of_memory *memory; /* one after a run, more while the first run of its size goes on */
+    size_t memory_count, memory_capacity;
+    size_t high;   /* places that this run has come to need */
+    size_t needed; /* the most that any has since the last look */
     unsigned runs;
 } mt_buffers; /* all zero: empty */
 
-/* A buffer of at least `bytes`, with one reference, elements not cleared; NULL when memory is short. */
+/* A buffer of at least `bytes`, with one reference, elements not cleared; NULL when memory is short. It comes back with
+ * its last reference, which must be before mt_buffers_drop. */
 mt_buffer *mt_buffers_take(mt_buffers *buffers, size_t bytes);
 
 /* Gives back a buffer that has no other reference. */
-void mt_buffers_give(mt_buffers *buffers, mt_buffer *buffer);
+void mt_buffers_give(mt_buffer *buffer);
 
 /* As mt_tensor_alloc, with elements from here. */
 motet_status mt_buffers_tensor(mt_buffers *buffers, motet_tensor *tensor, motet_type type, int rank,
                                const int64_t *dims);
 
-/* As mt_tensor_clear; elements that nobody else holds come back here. */
-void mt_buffers_clear(mt_buffers *buffers, motet_tensor *tensor);
+/* True when the buffer's memory is a run's own: nobody may keep it beyond the run. */
+bool mt_buffers_own(const mt_buffer *buffer);
 
-/* To be called after every run: now and then frees what the runs since the last time did not need. */
+/* To be called after every run, when all buffers are back: makes one arena, touched already, of what the run has
+ * needed, and now and then a smaller one where the last runs needed less. */
 void mt_buffers_trim(mt_buffers *buffers);
 
-/* Frees everything that is free. */
+/* Frees everything. */
 void mt_buffers_drop(mt_buffers *buffers);
 
 #endif

@@ -4,8 +4,11 @@
  * graph never releases what it captures, as it may run again. Outputs of a graph are not released but handed over. */
 #include "engine/plan.h"
 
+#include <string.h>
+
 #include "core/memory.h"
 #include "core/status.h"
+#include "engine/fixed.h"
 
 typedef struct planner {
     mt_plan *plan;
@@ -41,9 +44,12 @@ static motet_status allocate(planner *p)
     plan->releases = mt_alloc_array(values, sizeof *plan->releases);
     plan->kept = mt_alloc_zero((size_t)plan->in_count, sizeof *plan->kept);
     plan->graphs = mt_alloc_zero((size_t)plan->model->graph_count, sizeof *plan->graphs);
+    plan->fixed = mt_alloc_zero((size_t)plan->step_count, sizeof *plan->fixed);
+    plan->known_place = mt_alloc_zero(values, sizeof *plan->known_place);
+    plan->leaves = mt_alloc_zero(values + (size_t)plan->out_count, sizeof *plan->leaves);
     p->last = mt_alloc_zero(values, sizeof *p->last);
-    if (plan->steps && plan->in && plan->out && plan->releases && plan->kept && plan->graphs && p->last)
-        return MOTET_OK;
+    bool there = plan->steps && plan->in && plan->out && plan->releases && plan->kept && plan->graphs;
+    if (there && plan->fixed && plan->known_place && plan->leaves && p->last) return MOTET_OK;
     return mt_fail_memory(values * sizeof *p->last);
 }
 
@@ -122,6 +128,27 @@ static void lay_out_graph(planner *p, const mt_graph *graph)
     }
 }
 
+/* --- what becomes of values ----------------------------------------------------------------------------------- */
+
+static bool is_view(const mt_node *node)
+{
+    static const char *const types[] = {"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"};
+    for (size_t i = 0; i < sizeof types / sizeof *types && !*node->domain; i++)
+        if (strcmp(node->type, types[i]) == 0) return node->inputs[0] != MT_NO_VALUE;
+    return false;
+}
+
+static void find_leaves(mt_plan *plan)
+{
+    const mt_graph *main = plan->model->main;
+    for (int i = 0; i < main->output_count; i++) plan->leaves[main->outputs[i]] = true;
+    for (int i = main->node_count - 1; i >= 0; i--) {
+        const mt_node *node = main->nodes[i];
+        bool leaves = node->output_count && node->outputs[0] != MT_NO_VALUE && plan->leaves[node->outputs[0]];
+        if (leaves && node->input_count && is_view(node)) plan->leaves[node->inputs[0]] = true;
+    }
+}
+
 motet_status mt_plan_create(const mt_model *model, const mt_file *file, mt_plan **out)
 {
     *out = NULL;
@@ -135,10 +162,13 @@ motet_status mt_plan_create(const mt_model *model, const mt_file *file, mt_plan 
     if (status == MOTET_OK) {
         p.plan->step_count = p.plan->in_count = p.plan->out_count = 0; /* from here on: laid out so far */
         lay_out_graph(&p, model->main);
-        *out = p.plan;
-    } else {
-        mt_plan_destroy(p.plan);
+        find_leaves(p.plan);
+        status = mt_find_fixed(p.plan);
     }
+    if (status == MOTET_OK)
+        *out = p.plan;
+    else
+        mt_plan_destroy(p.plan);
     mt_free(p.last);
     return status;
 }
@@ -153,5 +183,8 @@ void mt_plan_destroy(mt_plan *plan)
     mt_free(plan->in);
     mt_free(plan->out);
     mt_free(plan->graphs);
+    mt_free(plan->fixed);
+    mt_free(plan->known_place);
+    mt_free(plan->leaves);
     mt_free(plan);
 }

@@ -35,6 +35,10 @@ typedef struct mt_plan {
     _Atomic(const void *) *kept; /* as `in`: what operators have made of constants, NULL before they have */
     mt_keeper *keeper;           /* which owns it */
     int slots;                   /* the values, and one for every output that nobody reads */
+    bool *fixed;      /* by step: of the main graph, and the same in every run on inputs of the same shapes */
+    int *known_place; /* by value: its place among those that fixed steps make for others to read, or -1 */
+    int known_count;  /* of those */
+    bool *leaves;     /* by slot: what it holds will be an output of the main graph, itself or in another shape */
 } mt_plan;
 
 /* All nodes must have their operators. The model, and the file that it was made of, must outlive the plan and stay as

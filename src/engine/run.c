@@ -11,29 +11,32 @@
 
 static const mt_op_host host;
 
-motet_status mt_run_create(const mt_plan *plan, mt_pool *pool, bool reference, mt_run **out)
+motet_status mt_run_create(const mt_plan *plan, mt_pool *pool, mt_stock *stock, bool reference, mt_run **out)
 {
     *out = NULL;
     mt_run *run = mt_alloc_zero(1, sizeof *run);
     if (!run) return mt_fail_memory(sizeof *run);
-    *run = (mt_run){.plan = plan, .pool = pool, .reference = reference};
+    *run = (mt_run){.plan = plan, .pool = pool, .stock = stock, .reference = reference};
     run->slots = mt_alloc_zero((size_t)plan->slots, sizeof *run->slots);
     run->in = mt_alloc_array((size_t)plan->in_count, sizeof *run->in);
     run->out = mt_alloc_array((size_t)plan->out_count, sizeof *run->out);
-    if (!run->slots || !run->in || !run->out) {
+    const mt_graph *main = plan->model->main;
+    run->inputs = mt_alloc_array((size_t)main->input_count, sizeof *run->inputs);
+    if (!run->slots || !run->in || !run->out || !run->inputs) {
         mt_run_destroy(run);
         return mt_fail_memory((size_t)plan->slots * sizeof *run->slots);
     }
     for (int i = 0; i < plan->in_count; i++)
         run->in[i] = plan->in[i] == MT_NO_VALUE ? NULL : mt_run_value(run, plan->in[i]);
     for (int i = 0; i < plan->out_count; i++) run->out[i] = &run->slots[plan->out[i]];
+    for (int i = 0; i < main->input_count; i++) run->inputs[i] = &run->slots[main->inputs[i]];
     *out = run;
     return MOTET_OK;
 }
 
 static void clear_slots(mt_run *run)
 {
-    for (int i = 0; i < run->plan->slots; i++) mt_buffers_clear(&run->buffers, &run->slots[i]);
+    for (int i = 0; i < run->plan->slots; i++) mt_tensor_clear(&run->slots[i]);
 }
 
 void mt_run_destroy(mt_run *run)
@@ -44,6 +47,7 @@ void mt_run_destroy(mt_run *run)
     mt_free(run->slots);
     mt_free(run->in);
     mt_free(run->out);
+    mt_free(run->inputs);
     mt_free(run->scratch);
     mt_free(run);
 }
@@ -58,7 +62,7 @@ motet_tensor *mt_run_value(mt_run *run, int value)
 
 static void release_scratch(mt_run *run, size_t mark)
 {
-    while (run->scratch_count > mark) mt_buffers_give(&run->buffers, run->scratch[--run->scratch_count]);
+    while (run->scratch_count > mark) mt_buffers_give(run->scratch[--run->scratch_count]);
 }
 
 /* An operator that forgets an output must not make the next one read nothing. */
@@ -107,15 +111,31 @@ static motet_status call_and_time(mt_run *run, const mt_step *step)
     return mt_profile_add(run->profile, step->node, own > 0 ? own : 0);
 }
 
+static void release_values(mt_run *run, const mt_step *step)
+{
+    const int *releases = run->plan->releases + step->release;
+    for (int i = 0; i < step->release_count; i++) mt_tensor_clear(&run->slots[releases[i]]);
+}
+
 static motet_status run_step(mt_run *run, const mt_step *step)
 {
     motet_tensor *const *out = run->out + step->out;
     motet_status status = run->profile ? call_and_time(run, step) : call_operator(run, step);
     if (status != MOTET_OK) return mt_fail_in(status, "node '%s' (%s)", step->node->name, step->node->type);
     for (int i = 0; i < step->out_count; i++)
-        if (step->node->outputs[i] == MT_NO_VALUE) mt_buffers_clear(&run->buffers, out[i]);
-    const int *releases = run->plan->releases + step->release;
-    for (int i = 0; i < step->release_count; i++) mt_buffers_clear(&run->buffers, &run->slots[releases[i]]);
+        if (step->node->outputs[i] == MT_NO_VALUE) mt_tensor_clear(out[i]);
+    return MOTET_OK;
+}
+
+/* A step whose outputs are the same for all inputs of these shapes: known already, or found now. */
+static motet_status run_fixed_step(mt_run *run, const mt_step *step)
+{
+    if (run->known && run->known->whole && !run->learning) return MOTET_OK;
+    MT_TRY(run_step(run, step));
+    for (int i = 0; i < step->out_count && run->learning; i++) {
+        int value = step->node->outputs[i];
+        if (value != MT_NO_VALUE) MT_TRY(mt_known_keep(run->known, run->plan, value, &run->slots[value]));
+    }
     return MOTET_OK;
 }
 
@@ -131,7 +151,9 @@ static motet_status run_steps(mt_run *run, const mt_graph *graph)
     MT_TRY(check_cancelled(run)); /* a loop may well have an empty body */
     for (int i = 0; i < range.count; i++) {
         MT_TRY(check_cancelled(run));
-        MT_TRY(run_step(run, &run->plan->steps[range.first + i]));
+        const mt_step *step = &run->plan->steps[range.first + i];
+        MT_TRY(run->plan->fixed[range.first + i] ? run_fixed_step(run, step) : run_step(run, step));
+        release_values(run, step);
     }
     return MOTET_OK;
 }
@@ -146,22 +168,34 @@ static void feed(motet_tensor *slot, const motet_tensor *tensor)
 void mt_run_feed(mt_run *run, int index, const motet_tensor *tensor)
 {
     motet_tensor *slot = &run->slots[run->plan->model->main->inputs[index]];
-    mt_buffers_clear(&run->buffers, slot);
+    mt_tensor_clear(slot);
     feed(slot, tensor);
 }
 
 /* The values of a graph end with it: inputs and outputs, as all others have been released on the way. */
 static void leave_graph(mt_run *run, const mt_graph *graph)
 {
-    for (int i = 0; i < graph->input_count; i++) mt_buffers_clear(&run->buffers, &run->slots[graph->inputs[i]]);
+    for (int i = 0; i < graph->input_count; i++) mt_tensor_clear(&run->slots[graph->inputs[i]]);
     for (int i = 0; i < graph->output_count; i++) {
         const mt_value *value = &run->plan->model->values[graph->outputs[i]];
-        if (value->home == graph) mt_buffers_clear(&run->buffers, &run->slots[graph->outputs[i]]);
+        if (value->home == graph) mt_tensor_clear(&run->slots[graph->outputs[i]]);
+    }
+}
+
+/* Puts what is known where the steps would have put it. */
+static void show_known(mt_run *run)
+{
+    const mt_plan *plan = run->plan;
+    for (size_t value = 0; value < plan->model->value_count; value++) {
+        if (plan->known_place[value] < 0) continue;
+        const motet_tensor *known = &run->known->tensors[plan->known_place[value]];
+        feed(&run->slots[value], known);
     }
 }
 
 motet_status mt_run_main(mt_run *run)
 {
+    if (run->known && run->known->whole && !run->learning) show_known(run);
     motet_status status = run_steps(run, run->plan->model->main);
     if (status != MOTET_OK) clear_slots(run); /* whatever the run had come to */
     return status;
@@ -178,7 +212,10 @@ void mt_run_reset(mt_run *run)
 static motet_status host_alloc(mt_op_context *c, motet_tensor *tensor, motet_type type, int rank, const int64_t *dims)
 {
     mt_run *run = c->run;
-    return mt_buffers_tensor(&run->buffers, tensor, type, rank, dims);
+    bool leaves = tensor >= run->slots && tensor < run->slots + run->plan->slots &&
+                  run->plan->leaves[tensor - run->slots] && type != MOTET_STRING;
+    return leaves ? mt_stock_tensor(run->stock, tensor, type, rank, dims)
+                  : mt_buffers_tensor(&run->buffers, tensor, type, rank, dims);
 }
 
 static motet_status host_alloc_list(mt_op_context *c, motet_tensor *list, motet_kind kind, int64_t count)

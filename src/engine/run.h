@@ -3,27 +3,33 @@
 #define MT_ENGINE_RUN_H
 
 #include "engine/buffers.h"
-#include "engine/plan.h"
+#include "engine/shapes.h"
+#include "engine/stock.h"
 #include "motet/session.h"
 
 typedef struct mt_run {
     const mt_plan *plan;
     mt_pool *pool;
+    mt_stock *stock; /* what leaves with the outputs comes from there */
     bool reference;
-    motet_tensor *slots;     /* every value that is computed; empty before it is and after its last use */
-    const motet_tensor **in; /* as mt_plan.in, but pointers */
-    motet_tensor **out;      /* as mt_plan.out, but pointers */
+    motet_tensor *slots;         /* every value that is computed; empty before it is and after its last use */
+    const motet_tensor **in;     /* as mt_plan.in, but pointers */
+    motet_tensor **out;          /* as mt_plan.out, but pointers */
+    const motet_tensor **inputs; /* of the main graph */
     mt_buffers buffers;
     mt_buffer **scratch; /* of the operators that are at work, outermost first */
     size_t scratch_count, scratch_capacity;
+    mt_known *known;        /* of the shapes of this run, or NULL */
+    bool learning;          /* it is being filled in */
     motet_cancel *cancel;   /* of this run, or NULL */
     motet_profile *profile; /* likewise */
     double nested_seconds;  /* that nodes nested in the one at work have taken */
     struct mt_run *next;    /* for whoever keeps several */
 } mt_run;
 
-/* pool may be NULL; plan and pool must outlive the run. A run is used by one thread at a time, as often as wanted. */
-motet_status mt_run_create(const mt_plan *plan, mt_pool *pool, bool reference, mt_run **out);
+/* pool may be NULL; plan, pool and stock must outlive the run. A run is used by one thread at a time, as often as
+ * wanted. */
+motet_status mt_run_create(const mt_plan *plan, mt_pool *pool, mt_stock *stock, bool reference, mt_run **out);
 void mt_run_destroy(mt_run *run); /* NULL is allowed */
 
 /* Feeds input `index` of the main graph. */

@@ -1,6 +1,7 @@
-/* A session holds what all its runs share - the mapped file, the model, the plan, the thread pool - and a stock of
- * working memories (mt_run). A run takes one from the stock, or makes one, so any number of threads can run at once,
- * each in memory of its own and without a lock but for taking and giving back. */
+/* A session holds what all its runs share - the mapped file, the model, the plan, what follows from the shapes of
+ * inputs that it has seen (mt_shapes), the thread pool, the memory of outputs (mt_stock) - and a number of working
+ * memories (mt_run). A run takes one of them, or makes one, so any number of threads can run at once, each in memory of
+ * its own and without a lock but for taking and giving back. */
 #include "motet/session.h"
 
 #include <pthread.h>
@@ -15,6 +16,8 @@
 #include "engine/plan.h"
 #include "engine/run.h"
 #include "engine/session.h"
+#include "engine/shapes.h"
+#include "engine/stock.h"
 #include "engine/transfer.h"
 #include "graph/build.h"
 #include "graph/passes/passes.h"
@@ -30,6 +33,8 @@ struct motet_session {
     bool owns_pool;
     pthread_mutex_t lock; /* guards `idle` */
     mt_run *idle;
+    mt_stock *stock;  /* of outputs */
+    mt_shapes shapes; /* what is known for shapes that runs had; made with the plan */
 };
 
 void motet_session_options_init(motet_session_options *options)
@@ -125,6 +130,8 @@ static motet_status prepare(motet_session *session, const motet_session_options 
     MT_TRY(settle_graph(session->model, session->model->main));
     mt_file_let_go_of_all(session->file); /* most of the pages that were looked at were looked at for good */
     MT_TRY(mt_plan_create(session->model, session->file, &session->plan));
+    mt_shapes_init(&session->shapes, session->plan);
+    MT_TRY(mt_stock_create(&session->stock));
     return take_pool(session, options);
 }
 
@@ -187,6 +194,8 @@ void motet_session_close(motet_session *session)
         mt_run_destroy(run);
     }
     if (session->owns_pool) mt_pool_destroy(session->pool);
+    if (session->plan) mt_shapes_clear(&session->shapes);
+    mt_stock_leave(session->stock);
     mt_plan_destroy(session->plan);
     mt_model_destroy(session->model);
     mt_file_close(session->file);
@@ -233,25 +242,42 @@ static motet_status take_run(motet_session *session, mt_run **out)
     if (run) session->idle = run->next;
     pthread_mutex_unlock(&session->lock);
     *out = run;
-    return run ? MOTET_OK : mt_run_create(session->plan, session->pool, session->reference, out);
+    return run ? MOTET_OK : mt_run_create(session->plan, session->pool, session->stock, session->reference, out);
 }
 
 static void give_run(motet_session *session, mt_run *run)
 {
     mt_run_reset(run);
+    mt_stock_trim(session->stock);
     pthread_mutex_lock(&session->lock);
     run->next = session->idle;
     session->idle = run;
     pthread_mutex_unlock(&session->lock);
 }
 
-static motet_status run_once(mt_run *run, const mt_transfer *transfer, const motet_run_options *options)
+/* Runs what has been fed, with what is known for its shapes; the first run on them finds out. */
+static motet_status run_on_shapes(motet_session *session, mt_run *run)
+{
+    if (session->plan->known_count == 0) return mt_run_main(run);
+    run->known = mt_shapes_find(&session->shapes, run->inputs);
+    run->learning = !run->known;
+    if (run->learning) run->known = mt_known_create(session->plan, run->inputs);
+    if (!run->known) return mt_fail_memory(sizeof *run->known);
+    motet_status status = mt_run_main(run);
+    if (run->learning && status == MOTET_OK) mt_shapes_add(&session->shapes, run->known);
+    mt_shapes_leave(&session->shapes, run->known);
+    run->known = NULL;
+    return status;
+}
+
+static motet_status run_once(motet_session *session, mt_run *run, const mt_transfer *transfer,
+                             const motet_run_options *options)
 {
     run->cancel = options->cancel;
     run->profile = options->profile;
     run->nested_seconds = 0;
     MT_TRY(mt_feed_inputs(run, transfer));
-    MT_TRY(mt_run_main(run));
+    MT_TRY(run_on_shapes(session, run));
     return mt_take_outputs(run, transfer);
 }
 
@@ -272,7 +298,7 @@ motet_status motet_session_run_with(motet_session *session, const motet_run_opti
     for (size_t i = 0; i < output_count; i++) outputs[i] = NULL;
     MT_TRY_AS(take_run(session, &run), "%s", session->name);
     unsigned control = mt_denormals_off();
-    motet_status status = run_once(run, &transfer, options ? options : &none);
+    motet_status status = run_once(session, run, &transfer, options ? options : &none);
     mt_denormals_restore(control);
     give_run(session, run);
     return status == MOTET_OK ? status : mt_fail_in(status, "%s", session->name);

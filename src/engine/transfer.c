@@ -1,5 +1,6 @@
-/* Outputs leave by handing over their buffer where nobody else holds it; those that show an input, a weight or another
- * output are copied, so that the caller gets memory that is nobody else's. With a list this holds for every item. */
+/* Outputs leave by handing over their buffer where it comes from the stock and nobody else holds it; all others are
+ * copied: those that show an input, a weight or another output, and those in a run's own memory. So the caller gets
+ * memory that is nobody else's. With a list this holds for every item. */
 #include "engine/transfer.h"
 
 #include <inttypes.h>
@@ -8,6 +9,7 @@
 
 #include "core/memory.h"
 #include "core/status.h"
+#include "engine/stock.h"
 
 /* --- inputs --------------------------------------------------------------------------------------------------- */
 
@@ -103,12 +105,18 @@ motet_status mt_feed_inputs(mt_run *run, const mt_transfer *t)
 
 /* --- outputs -------------------------------------------------------------------------------------------------- */
 
-/* Makes what an output shows its own, where it is not yet: memory that is borrowed or shared is copied. */
+static bool is_own(const motet_tensor *value)
+{
+    const mt_buffer *buffer = value->buffer;
+    if (!buffer || mt_buffers_own(buffer)) return false;
+    return atomic_load_explicit(&buffer->references, memory_order_acquire) == 1;
+}
+
+/* Makes what an output shows its own, where it is not yet: memory that is borrowed, shared or a run's is copied. */
 static motet_status make_own(motet_tensor *value)
 {
-    bool own = value->buffer && atomic_load_explicit(&value->buffer->references, memory_order_acquire) == 1;
     value->constant = false;
-    if (!own) {
+    if (!is_own(value)) {
         motet_tensor copy = {0};
         MT_TRY(mt_tensor_copy(&copy, value));
         mt_tensor_clear(value);
@@ -132,7 +140,7 @@ static motet_status find_output(const mt_transfer *t, size_t i, int *value)
 }
 
 /* An output asked for before, under the same or another name, that took the value with it. */
-static const motet_tensor *taken_before(const mt_transfer *t, size_t i, int value)
+static motet_tensor *taken_before(const mt_transfer *t, size_t i, int value)
 {
     for (size_t k = 0; k < i; k++) {
         int other;
@@ -141,25 +149,48 @@ static const motet_tensor *taken_before(const mt_transfer *t, size_t i, int valu
     return NULL;
 }
 
-static motet_status fill_output(mt_run *run, const mt_transfer *t, size_t i, motet_tensor *out)
+/* Strings and lists, for which the stock has no room. */
+static motet_status hand_out_loose(motet_tensor *made, bool take, motet_tensor **out)
+{
+    *out = mt_alloc_zero(1, sizeof **out);
+    if (!*out) return mt_fail_memory(sizeof **out);
+    if (!take) return mt_tensor_copy(*out, made);
+    **out = *made;
+    memset(made, 0, sizeof *made);
+    return make_own(*out);
+}
+
+/* `take`: the tensor may be emptied; else it stays as it is. */
+static motet_status hand_out(mt_run *run, motet_tensor *made, bool take, motet_tensor **out)
+{
+    if (made->kind != MOTET_TENSOR || made->type == MOTET_STRING) return hand_out_loose(made, take, out);
+    motet_tensor own = {0};
+    if (take && is_own(made) && made->buffer->handle) {
+        own = *made;
+        own.constant = false;
+        memset(made, 0, sizeof *made);
+    } else {
+        MT_TRY(mt_stock_tensor(run->stock, &own, made->type, made->rank, made->dims));
+        if (made->count) memcpy(own.data, made->data, mt_tensor_bytes(made));
+    }
+    *out = own.buffer->handle;
+    **out = own;
+    return MOTET_OK;
+}
+
+static motet_status fill_output(mt_run *run, const mt_transfer *t, size_t i)
 {
     int value = MT_NO_VALUE;
     MT_TRY(find_output(t, i, &value));
     motet_tensor *made = mt_run_value(run, value);
-    if (!made->data) return mt_tensor_copy(out, taken_before(t, i, value));
-    if (made != &run->slots[value]) return mt_tensor_copy(out, made); /* a constant */
-    *out = *made;
-    memset(made, 0, sizeof *made);
-    return make_own(out);
+    if (!made->data) return hand_out(run, taken_before(t, i, value), false, &t->outputs[i]);
+    return hand_out(run, made, made == &run->slots[value], &t->outputs[i]); /* not a constant */
 }
 
 motet_status mt_take_outputs(mt_run *run, const mt_transfer *t)
 {
     motet_status status = MOTET_OK;
-    for (size_t i = 0; i < t->output_count && status == MOTET_OK; i++) {
-        t->outputs[i] = mt_alloc_zero(1, sizeof **t->outputs);
-        status = t->outputs[i] ? fill_output(run, t, i, t->outputs[i]) : mt_fail_memory(sizeof **t->outputs);
-    }
+    for (size_t i = 0; i < t->output_count && status == MOTET_OK; i++) status = fill_output(run, t, i);
     if (status == MOTET_OK) return MOTET_OK;
     for (size_t i = 0; i < t->output_count; i++) {
         motet_tensor_destroy(t->outputs[i]);
