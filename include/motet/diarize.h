@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "motet/status.h"
+#include "motet/tensor.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -120,6 +121,10 @@ MOTET_API void motet_diarizer_observe(motet_diarizer *diarizer, motet_chunk_obse
  * only reset and destroy make sense. A diarizer belongs to one thread at a time; several diarizers may work in several.
  */
 MOTET_API MOTET_CHECKED motet_status motet_diarizer_push(motet_diarizer *diarizer, const float *samples, size_t count);
+
+/* What the network was last fed, [1, frames, bins] or [1, samples]; NULL before the first window. It belongs to the
+ * diarizer and lasts until more is pushed. */
+MOTET_API const motet_tensor *motet_diarizer_input(const motet_diarizer *diarizer);
 
 /* The end of the recording: the last window, the global clustering, the turns. *out is owned by the caller. The
  * diarizer is then empty and ready for another recording. */

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "motet/compare.h"
 #include "motet/model.h"
 #include "motet/quantize.h"
 #include "progress.h"
+#include "samples.h"
 
 static const char command[] = "model quantize";
 
@@ -19,6 +19,7 @@ enum { MAX_RUNS = 100000 };
 
 typedef struct settings {
     model_feed feed;
+    samples samples;
     motet_quantize_options quantize;
     const char *exclude[MODEL_MAX_VALUES];
     int runs;
@@ -33,11 +34,17 @@ typedef struct contender {
     double *ms, median_ms;
 } contender;
 
+/* Inner products of an output of both over all samples. */
+typedef struct nearness {
+    double both, before, after;
+    bool apart; /* other types or shapes */
+} nearness;
+
 typedef struct outcome {
     contender before, after;
     motet_quantized *layers;
     size_t count, quantized;
-    double cosine[MODEL_MAX_VALUES]; /* by output; NaN: other types or shapes */
+    nearness near[MODEL_MAX_VALUES]; /* by output */
     double worst;
 } outcome;
 
@@ -46,11 +53,20 @@ static void help(void)
     fputs(
         "usage: motet model quantize [OPTION...] FILE QUANTIZED\n\n"
         "Writes a model whose matrix products and convolutions run on bytes: weights int8 with a scale for each\n"
-        "channel, what they meet uint8 anew in each run. The file is standard ONNX as ONNX Runtime's dynamic "
-        "quantiser\n"
-        "writes it. Layers that cost too much stay float: the model is run on the inputs that are given here, or on\n"
-        "random ones, and layers are left out until every output's cosine is what was asked. Then both are run in\n"
-        "turns, and what came of it is told: size, cosine of each output, speed.\n\n"
+        "channel, what they meet uint8. The file is standard ONNX. What layers meet is scaled by its range in each "
+        "run\n"
+        "(dynamic), or by a range that is found now, on samples of what the model will meet. Layers that cost too "
+        "much\n"
+        "stay float: they are left out until every output's cosine is what was asked. Then both are run in turns, and\n"
+        "what came of it is told: size, cosine of each output over the samples, speed.\n\n"
+        "      --calibrate PATH    samples for the first input: a recording, .npy or .pb, or a folder of such; may be\n"
+        "                          given again. Recordings are cut into windows as the model wants them; an array is "
+        "a\n"
+        "                          sample, or many along its first axis\n"
+        "      --samples N         keep so many of them at most, evenly spread (default 32)\n"
+        "      --method METHOD     dynamic (default), min-max (the whole range of the samples), percentile (but for a\n"
+        "                          few outliers) or entropy (where cutting outliers changes the distribution least)\n"
+        "      --percentile P      of values that are within the range (default 99.99)\n"
         "      --min-cosine C      of each output, quantised against float (default 0.99; 0: quantise everything)\n"
         "      --exclude NODE      leave this layer float; may be given again\n" MODEL_FEED_HELP
         "      --threads N         threads that work on a run (default: all there are)\n"
@@ -60,7 +76,9 @@ static void help(void)
         "  -h, --help\n\n"
         "Examples:\n"
         "  motet model quantize --input audio=speech.npy wav2vec2.onnx wav2vec2-int8.onnx\n"
-        "  motet model quantize --shape audio=1x48000 --min-cosine 0.995 --exclude /conv1/Conv float.onnx int8.onnx\n\n"
+        "  motet model quantize --calibrate recordings/ --method percentile --shape audio=1x48000 float.onnx "
+        "int8.onnx\n"
+        "  motet model quantize --min-cosine 0.995 --exclude /conv1/Conv float.onnx int8.onnx\n\n"
         "Exit status: 0 done, 1 failed, or the written file is not as near as was asked; 2 wrong usage.\n",
         stdout);
 }
@@ -117,19 +135,53 @@ static bool time_both(const settings *s, const model_values *inputs, contender *
     return true;
 }
 
-static void compare(outcome *o)
+static void add_nearness(nearness *n, const motet_tensor *before, const motet_tensor *after)
 {
-    static const motet_tolerance anything = {-1, -1, -1, -1, -1};
+    int rank = motet_tensor_rank(before);
+    n->apart = n->apart || motet_tensor_type(before) != motet_tensor_type(after) || rank != motet_tensor_rank(after) ||
+               motet_tensor_type(before) == MOTET_STRING || motet_tensor_kind(before) != MOTET_TENSOR;
+    for (int i = 0; !n->apart && i < rank; i++) n->apart = motet_tensor_dims(before)[i] != motet_tensor_dims(after)[i];
+    for (int64_t i = 0; !n->apart && i < motet_tensor_count(before); i++) {
+        double x = motet_tensor_number(before, i), y = motet_tensor_number(after, i);
+        if (!isfinite(x) && !isfinite(y)) continue; /* masks: minus infinity on both sides */
+        n->both += x * y;
+        n->before += x * x;
+        n->after += y * y;
+    }
+}
+
+static double cosine_of(const nearness *n)
+{
+    if (n->apart) return (double)NAN;
+    if (n->before > 0 && n->after > 0) return n->both / sqrt(n->before) / sqrt(n->after);
+    return n->before > 0 || n->after > 0 ? 0 : 1;
+}
+
+static bool run_on(contender *c, const model_values *inputs, const motet_tensor *const *fed)
+{
+    model_values_clear(&c->outputs);
+    return motet_session_run(c->session, inputs->names, fed, inputs->count, c->outputs.names, c->outputs.tensors,
+                             c->outputs.count) == MOTET_OK ||
+           say_failure();
+}
+
+/* Both on every sample. */
+static bool compare(settings *s, const model_values *inputs, outcome *o)
+{
+    static const motet_tensor *fed[MODEL_MAX_VALUES];
+    for (size_t sample = 0; sample < samples_count(&s->samples); sample++) {
+        if (samples_take(&s->samples, sample, fed) != MOTET_OK || !run_on(&o->before, inputs, fed) ||
+            !run_on(&o->after, inputs, fed))
+            return false;
+        for (size_t i = 0; i < o->before.outputs.count; i++)
+            add_nearness(&o->near[i], o->before.outputs.tensors[i], o->after.outputs.tensors[i]);
+    }
     o->worst = 1;
     for (size_t i = 0; i < o->before.outputs.count; i++) {
-        motet_distance distance;
-        motet_distance_init(&distance);
-        motet_status status =
-            motet_tensor_compare(o->before.outputs.tensors[i], o->after.outputs.tensors[i], &anything, &distance);
-        bool comparable = status == MOTET_OK || status == MOTET_ERROR_DIFFERENT;
-        o->cosine[i] = comparable ? distance.cosine : (double)NAN;
-        o->worst = fmin(o->worst, comparable ? distance.cosine : -1);
+        double cosine = cosine_of(&o->near[i]);
+        o->worst = fmin(o->worst, isnan(cosine) ? -1 : cosine);
     }
+    return true;
 }
 
 /* --- telling -------------------------------------------------------------------------------------------------- */
@@ -159,7 +211,7 @@ static bool tell_text(const settings *s, const outcome *o)
         char name[512];
         snprintf(name, sizeof name, "%s", o->before.outputs.names[i]);
         cli_make_printable(name);
-        printf("cosine      %.6f  %s\n", o->cosine[i], name);
+        printf("cosine      %.6f  %s\n", cosine_of(&o->near[i]), name);
     }
     printf("run         %.3f -> %.3f ms, %.2f x as fast (medians of %d, in turns)\n", o->before.median_ms,
            o->after.median_ms, o->before.median_ms / o->after.median_ms, s->runs);
@@ -182,8 +234,8 @@ static bool tell_json(const outcome *o)
 {
     json_t *outputs = json_array();
     for (size_t i = 0; i < o->before.outputs.count; i++)
-        json_array_append_new(
-            outputs, json_pack("{s:s, s:o}", "name", o->before.outputs.names[i], "cosine", model_number(o->cosine[i])));
+        json_array_append_new(outputs, json_pack("{s:s, s:o}", "name", o->before.outputs.names[i], "cosine",
+                                                 model_number(cosine_of(&o->near[i]))));
     return model_print_json(command, json_pack("{s:o, s:o, s:{s:I, s:o}, s:{s:I, s:o}}", "layers", layers_json(o),
                                                "outputs", outputs, "before", "bytes", (json_int_t)o->before.bytes,
                                                "p50_ms", model_number(o->before.median_ms), "after", "bytes",
@@ -192,23 +244,29 @@ static bool tell_json(const outcome *o)
 
 /* --- all of it ------------------------------------------------------------------------------------------------ */
 
+/* ^C is heard between two runs. */
 static void show(void *context, size_t done, size_t most)
 {
-    (void)context;
+    if (cli_interrupted()) motet_cancel_request(context);
+    if (isatty(STDERR_FILENO) != 1) return;
     fprintf(stderr, "\r\033[Krun %zu of at most %zu", done, most);
+    if (done == most) fputs("\r\033[K", stderr);
     fflush(stderr);
 }
 
-static bool quantize(settings *s, const char *path, const char *quantized, const model_values *inputs, outcome *o)
+static bool quantize(settings *s, const char *path, const char *quantized, outcome *o)
 {
-    bool terminal = isatty(STDERR_FILENO) == 1;
     const motet_quantized_layer *layer;
     s->quantize.exclude = s->exclude;
-    s->quantize.inputs = (const motet_tensor *const *)inputs->tensors;
-    s->quantize.input_count = inputs->count;
-    if (terminal) s->quantize.progress = show;
+    s->quantize.sample = samples_take;
+    s->quantize.sample_context = &s->samples;
+    s->quantize.sample_count = samples_count(&s->samples);
+    s->quantize.progress = show;
+    if (motet_cancel_create(&s->quantize.cancel) != MOTET_OK) return say_failure();
+    s->quantize.progress_context = s->quantize.cancel;
     motet_status status = motet_model_quantize(path, quantized, &s->quantize, &o->layers);
-    if (terminal) fputs("\r\033[K", stderr);
+    motet_cancel_destroy(s->quantize.cancel);
+    if (isatty(STDERR_FILENO) == 1) fputs("\r\033[K", stderr);
     if (status != MOTET_OK) return say_failure();
     for (; (layer = motet_quantized_layer_at(o->layers, o->count)); o->count++) o->quantized += layer->quantized;
     return true;
@@ -223,12 +281,10 @@ static bool judge(const settings *s, const char *quantized, const outcome *o)
 
 static bool work(settings *s, const char *path, const char *quantized, model_values *inputs, outcome *o)
 {
-    if (!open_contender(s, path, &o->before) || !model_feed_make(command, &s->feed, o->before.session, inputs) ||
-        !quantize(s, path, quantized, inputs, o) || !open_contender(s, quantized, &o->after) ||
-        !time_both(s, inputs, &o->before, &o->after))
-        return false;
-    compare(o);
-    return (s->json ? tell_json(o) : tell_text(s, o)) && judge(s, quantized, o);
+    return open_contender(s, path, &o->before) && model_feed_make(command, &s->feed, o->before.session, inputs) &&
+           samples_read(&s->samples, path, o->before.session, inputs) && quantize(s, path, quantized, o) &&
+           open_contender(s, quantized, &o->after) && time_both(s, inputs, &o->before, &o->after) &&
+           compare(s, inputs, o) && (s->json ? tell_json(o) : tell_text(s, o)) && judge(s, quantized, o);
 }
 
 static void clear(contender *c)
@@ -238,10 +294,34 @@ static void clear(contender *c)
     free(c->ms);
 }
 
+static bool set_method(settings *s, const char *text)
+{
+    static const char *const names[] = {"dynamic", "min-max", "percentile", "entropy"};
+    for (int i = MOTET_QUANTIZE_DYNAMIC; i <= MOTET_QUANTIZE_ENTROPY; i++) {
+        if (strcmp(text, names[i])) continue;
+        s->quantize.method = (motet_quantize_method)i;
+        return true;
+    }
+    return cli_misuse(command, "--method %s: expected dynamic, min-max, percentile or entropy", text), false;
+}
+
+static bool add_path(samples *s, const char *path)
+{
+    if (s->path_count == SAMPLES_MAX_PATHS)
+        return cli_misuse(command, "more than %d --calibrate", SAMPLES_MAX_PATHS), false;
+    s->paths[s->path_count++] = path;
+    return true;
+}
+
 static bool set_option(settings *s, int option, const char *text)
 {
+    enum { MOST_SAMPLES = 100000 };
     motet_quantize_options *q = &s->quantize;
     switch (option) {
+    case 'a': return add_path(&s->samples, text);
+    case 's': return cli_int(command, "samples", text, 1, MOST_SAMPLES, &s->samples.most);
+    case 'm': return set_method(s, text);
+    case 'p': return cli_number(command, "percentile", text, 0, 100, &q->percentile);
     case 'c': return cli_number(command, "min-cosine", text, 0, 1, &q->min_cosine);
     case 'x':
         if (q->exclude_count == MODEL_MAX_VALUES)
@@ -259,6 +339,10 @@ static bool set_option(settings *s, int option, const char *text)
 int model_quantize(int argc, char **argv)
 {
     static const struct option options[] = {MODEL_FEED_OPTIONS,
+                                            {"calibrate", required_argument, NULL, 'a'},
+                                            {"samples", required_argument, NULL, 's'},
+                                            {"method", required_argument, NULL, 'm'},
+                                            {"percentile", required_argument, NULL, 'p'},
                                             {"min-cosine", required_argument, NULL, 'c'},
                                             {"exclude", required_argument, NULL, 'x'},
                                             {"threads", required_argument, NULL, 't'},
@@ -267,7 +351,7 @@ int model_quantize(int argc, char **argv)
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};
-    static settings s = {.runs = 10};
+    static settings s = {.runs = 10, .samples = {.command = command, .most = 32}};
     static outcome o;
     static model_values inputs;
     motet_quantize_options_init(&s.quantize);
@@ -280,10 +364,16 @@ int model_quantize(int argc, char **argv)
         if (!set_option(&s, option, optarg)) return EXIT_MISUSE;
     }
     if (argc - optind != 2) return cli_misuse(command, "expected FILE and QUANTIZED");
+    if (s.quantize.method != MOTET_QUANTIZE_DYNAMIC && !s.samples.path_count && !s.feed.file_count)
+        return cli_misuse(command, "--method looks at what the model will meet: give --calibrate or --input");
+    s.samples.threads = s.quantize.threads;
+    cli_catch_signals();
     bool good = work(&s, argv[optind], argv[optind + 1], &inputs, &o);
+    samples_clear(&s.samples);
     model_values_clear(&inputs);
     clear(&o.before);
     clear(&o.after);
     motet_quantized_destroy(o.layers);
+    if (cli_interrupted()) return cli_die_of_signal();
     return good ? EXIT_DONE : EXIT_FAILED;
 }

@@ -74,6 +74,9 @@ void mt_tensor_share(motet_tensor *out, const motet_tensor *source, int rank, co
 /* Whether elements of the type may lie at this address: at a multiple of their size, of 8 bytes for larger ones. */
 bool mt_is_aligned(motet_type type, const void *data);
 
+/* A float32 at any address. */
+typedef float mt_loose_float __attribute__((aligned(1)));
+
 /* Elements that lie elsewhere at an address where their type may not lie become the tensor's own. Such are only found
  * in models of a file that allows it (mt_file.loose). */
 motet_status mt_tensor_settle(motet_tensor *tensor);

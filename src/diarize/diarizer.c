@@ -223,6 +223,11 @@ static motet_status settle_windows(motet_diarizer *d, int64_t until)
     return MOTET_OK;
 }
 
+const motet_tensor *motet_diarizer_input(const motet_diarizer *diarizer)
+{
+    return diarizer->record.window_count ? mt_model_input(diarizer->model) : NULL;
+}
+
 /* Encodes a window and puts it on record, in place of one that was there for the time being only. */
 static motet_status put_on_record(motet_diarizer *d, const float *rows, int64_t start, double *encode_ms)
 {

@@ -382,3 +382,8 @@ motet_status mt_model_encode(mt_model *m, const float *input, const mt_encoding 
     motet_tensor_destroy(outputs[1]);
     return status == MOTET_OK ? status : mt_fail_in(status, "%s", m->path);
 }
+
+const motet_tensor *mt_model_input(const mt_model *model)
+{
+    return model->input;
+}

@@ -42,4 +42,7 @@ const mt_model_description *mt_model_describe(const mt_model *model);
  * its next run. */
 motet_status mt_model_encode(mt_model *model, const float *input, const mt_encoding **out);
 
+/* What it was last run on. */
+const motet_tensor *mt_model_input(const mt_model *model);
+
 #endif

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "core/tensor.h"
 #include "kernels/simd.h"
 
 enum { FEW_ROWS = 2 * MT_TILE_ROWS };
@@ -25,10 +26,7 @@ bool mt_gemm_fits(const mt_gemm *s)
 
 /* --- panels --------------------------------------------------------------------------------------------------- */
 
-/* A float32 at any address. */
-typedef float loose_float __attribute__((aligned(1)));
-
-static void copy_rows(const loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
+static void copy_rows(const mt_loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
 {
     if (columns == MT_TILE_COLUMNS) {
         for (int64_t k = 0; k < depth; k++) memcpy(to + k * MT_TILE_COLUMNS, b + k * ldb, MT_TILE_COLUMNS * sizeof *to);
@@ -41,7 +39,7 @@ static void copy_rows(const loose_float *b, int64_t ldb, int64_t depth, int colu
 }
 
 /* Column j of the panel is row j of b. Short stretches of each, so that what is written stays in the first cache. */
-MT_SIMD static void copy_columns(const loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
+MT_SIMD static void copy_columns(const mt_loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
 {
     enum { STRETCH = 16 };
     for (int64_t first = 0; first < depth; first += STRETCH) {
@@ -54,7 +52,7 @@ MT_SIMD static void copy_columns(const loose_float *b, int64_t ldb, int64_t dept
     }
 }
 
-static void copy_panel(const mt_gemm *s, const loose_float *b, int64_t first, int64_t depth, int64_t column,
+static void copy_panel(const mt_gemm *s, const mt_loose_float *b, int64_t first, int64_t depth, int64_t column,
                        int columns, float *to)
 {
     if (s->b_transposed)

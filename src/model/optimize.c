@@ -39,6 +39,7 @@ motet_status mt_model_open_simple(const char *path, mt_file **file, mt_model **m
 {
     *model = NULL;
     MT_TRY_AS(mt_file_open(path, file), "%s", path);
+    (*file)->loose = true;
     motet_status status = mt_model_build(*file, model);
     if (status == MOTET_OK) status = simplify(*model);
     if (status == MOTET_OK) return status;

@@ -91,6 +91,30 @@ static motet_status read_zeros(mt_op_context *c, int i, const motet_tensor *scal
     return MOTET_OK;
 }
 
+/* --- float32 to uint8 by one scale ----------------------------------------------------------------------------- */
+
+enum { GRAIN = 1 << 16 };
+
+typedef struct to_bytes {
+    const float *x;
+    uint8_t *y;
+    int64_t count;
+    float scale;
+    int32_t zero;
+} to_bytes;
+
+static void quantise_block(void *context, size_t block)
+{
+    const to_bytes *b = context;
+    int64_t begin = (int64_t)block * GRAIN;
+    mt_byte_quantise(b->y + begin, b->x + begin, mt_min(GRAIN, b->count - begin), b->scale, b->zero);
+}
+
+static void quantise_bytes(mt_pool *pool, const to_bytes *b)
+{
+    mt_parallel(pool, (size_t)mt_blocks(b->count, GRAIN), quantise_block, (void *)(uintptr_t)b);
+}
+
 /* --- QuantizeLinear and DequantizeLinear ---------------------------------------------------------------------- */
 
 /* The type of the zero points, or the attribute's, or uint8. */
@@ -145,6 +169,10 @@ motet_status mt_op_quantize_linear(mt_op_context *c)
     MT_TRY(mt_values(c, in, MOTET_FLOAT, &x));
     MT_TRY(mt_values(c, scale, MOTET_FLOAT, &scales));
     MT_TRY(mt_out(c, 0, type, in->rank, in->dims, &out));
+    if (type == MOTET_UINT8 && s.kind == WHOLE && scale->type == MOTET_FLOAT && !precision && !c->reference) {
+        quantise_bytes(c->pool, &(to_bytes){x, out->data, in->count, *(const float *)scales, zeros ? *zeros : 0});
+        return MOTET_OK;
+    }
     MT_TRY(mt_scratch_array(c, s.inner, sizeof(float), &memory));
     float *values = memory;
     for (int64_t row = 0; row < (in->count ? s.rows : 0); row++) {
@@ -193,15 +221,10 @@ motet_status mt_op_dequantize_linear(mt_op_context *c)
 
 /* --- DynamicQuantizeLinear ------------------------------------------------------------------------------------ */
 
-enum { GRAIN = 1 << 16 };
-
 typedef struct dynamic {
     const float *x;
-    uint8_t *y;
     int64_t count;
     float *ranges; /* least and most of every block */
-    float scale;
-    int32_t zero;
 } dynamic;
 
 static void find_range(void *context, size_t block)
@@ -209,13 +232,6 @@ static void find_range(void *context, size_t block)
     const dynamic *d = context;
     int64_t begin = (int64_t)block * GRAIN;
     mt_byte_range(d->x + begin, mt_min(GRAIN, d->count - begin), &d->ranges[2 * block], &d->ranges[2 * block + 1]);
-}
-
-static void quantise_block(void *context, size_t block)
-{
-    const dynamic *d = context;
-    int64_t begin = (int64_t)block * GRAIN;
-    mt_byte_quantise(d->y + begin, d->x + begin, mt_min(GRAIN, d->count - begin), d->scale, d->zero);
 }
 
 /* Scale and zero point from the range of the input, which is made to include 0. All zeros take the scale 1, as ONNX
@@ -229,21 +245,22 @@ motet_status mt_op_dynamic_quantize_linear(mt_op_context *c)
     int64_t blocks = mt_blocks(in->count, GRAIN);
     void *memory;
     MT_TRY(mt_scratch_array(c, blocks, 2 * sizeof(float), &memory));
-    dynamic d = {.x = in->data, .count = in->count, .ranges = memory, .scale = 1};
+    dynamic d = {.x = in->data, .count = in->count, .ranges = memory};
+    to_bytes bytes = {.x = in->data, .count = in->count, .scale = 1};
     mt_parallel(c->pool, (size_t)blocks, find_range, &d);
     float least = 0, most = 0;
     for (int64_t i = 0; i < blocks; i++) {
         least = d.ranges[2 * i] < least ? d.ranges[2 * i] : least;
         most = d.ranges[2 * i + 1] > most ? d.ranges[2 * i + 1] : most;
     }
-    if (most > least) d.scale = (most - least) / 255;
-    d.zero = mt_quantised(-least / d.scale, 0, MOTET_UINT8);
+    if (most > least) bytes.scale = (most - least) / 255;
+    bytes.zero = mt_quantised(-least / bytes.scale, 0, MOTET_UINT8);
     MT_TRY(mt_out(c, 0, MOTET_UINT8, in->rank, in->dims, &out));
     MT_TRY(mt_out(c, 1, MOTET_FLOAT, 0, NULL, &scale_out));
     MT_TRY(mt_out(c, 2, MOTET_UINT8, 0, NULL, &zero_out));
-    d.y = out->data;
-    mt_parallel(c->pool, (size_t)blocks, quantise_block, &d);
-    *(float *)scale_out->data = d.scale;
-    *(uint8_t *)zero_out->data = (uint8_t)d.zero;
+    bytes.y = out->data;
+    quantise_bytes(c->pool, &bytes);
+    *(float *)scale_out->data = bytes.scale;
+    *(uint8_t *)zero_out->data = (uint8_t)bytes.zero;
     return MOTET_OK;
 }

@@ -10,6 +10,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "graph/graph.h"
 #include "kernels/bytes.h"
 #include "kernels/simd.h"
 #include "ops/convolution.h"
@@ -442,24 +443,24 @@ static void float_rows(void *context, int64_t begin, int64_t end)
 }
 
 /* The product of both scales, one or `each`, and a bias, if there is one, of `each` values, in a list by row or by
- * column. */
+ * column. A node of motet's own may have that product in the place of b's scales, and none of a. */
 static motet_status read_result(mt_op_context *c, int a_scale, int b_scale, int bias, int64_t each, bool by_row,
                                 mt_byte_result *result)
 {
-    const motet_tensor *a, *b, *offsets = mt_in(c, bias);
+    const motet_tensor *a = mt_in(c, a_scale), *b, *offsets = mt_in(c, bias);
     void *memory;
-    MT_TRY(mt_need(c, a_scale, &a));
+    if (strcmp(c->node->domain, "motet")) MT_TRY(mt_need(c, a_scale, &a));
     MT_TRY(mt_need(c, b_scale, &b));
-    if (a->type != MOTET_FLOAT || b->type != MOTET_FLOAT || (offsets && offsets->type != MOTET_FLOAT))
+    if ((a && a->type != MOTET_FLOAT) || b->type != MOTET_FLOAT || (offsets && offsets->type != MOTET_FLOAT))
         return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "scales and bias must be float32");
-    if (a->count != 1 || (b->count != 1 && b->count != each) || (offsets && offsets->count != each))
+    if ((a && a->count != 1) || (b->count != 1 && b->count != each) || (offsets && offsets->count != each))
         return mt_op_fail(c, MOTET_ERROR_SHAPE,
                           "%" PRId64 " and %" PRId64 " scales: expected 1, and 1 or %" PRId64
                           ", as many as bias values",
-                          a->count, b->count, each);
+                          a ? a->count : 1, b->count, each);
     MT_TRY(mt_scratch_array(c, b->count, sizeof(float), &memory));
     float *scales = memory;
-    for (int64_t i = 0; i < b->count; i++) scales[i] = *(const float *)a->data * ((const float *)b->data)[i];
+    for (int64_t i = 0; i < b->count; i++) scales[i] = (a ? *(const float *)a->data : 1) * ((const float *)b->data)[i];
     bool many = b->count > 1;
     result->scale = (mt_byte_list){scales, many && by_row, many && !by_row};
     if (offsets) result->bias = (mt_byte_list){offsets->data, by_row, !by_row};

@@ -61,7 +61,7 @@ static bool look_at_conv(const mt_model *model, mt_layer *l)
 
 static bool all_finite(const motet_tensor *t)
 {
-    const float *values = t->data;
+    const mt_loose_float *values = t->data;
     int64_t i = 0;
     while (i < t->count && isfinite(values[i])) i++;
     return i == t->count;
@@ -92,7 +92,7 @@ bool mt_layer_look(const mt_model *model, const mt_node *node, mt_layer *out)
 /* One of each channel; a channel of zeros, or of what is next to nothing, is 0 times 1. */
 static void find_scales(const mt_layer *l, float *scales)
 {
-    const float *w = l->weights->data;
+    const mt_loose_float *w = l->weights->data;
     int64_t channels = mt_layer_channels(l);
     for (int64_t c = 0; c < channels; c++) scales[c] = 0;
     for (int64_t r = 0; r < l->rows; r++)
@@ -112,7 +112,7 @@ static int8_t quantize(float value, float scale)
 /* A matrix with channels as rows, which Gemm may have, is turned. */
 static void quantize_all(const mt_layer *l, const float *scales, int8_t *out)
 {
-    const float *w = l->weights->data;
+    const mt_loose_float *w = l->weights->data;
     bool turned = l->by_row && !l->convolution;
     for (int64_t r = 0; r < l->rows; r++)
         for (int64_t k = 0; k < l->columns; k++)

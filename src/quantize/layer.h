@@ -7,9 +7,9 @@
 /* A MatMul, Gemm or Conv with constant float32 weights. */
 typedef struct mt_layer {
     const mt_node *node;
-    const motet_tensor *weights;
-    int64_t rows, columns; /* the weights as a matrix */
-    bool by_row;           /* a row is a channel of the output; else a column is */
+    const motet_tensor *weights; /* at any address */
+    int64_t rows, columns;       /* the weights as a matrix */
+    bool by_row;                 /* a row is a channel of the output; else a column is */
     bool convolution;
     float alpha; /* that the product is multiplied by */
     int bias;    /* the value that is added, MT_NO_VALUE for none */

@@ -4,6 +4,7 @@
  *     product            = MatMulInteger(a, weights, a_zero, 0)  or ConvInteger, with the attributes of the Conv
  *     output             = Cast(product) * (a_scale * weight_scales) [+ bias]
  *
+ * With a scale that is known, a is QuantizeLinear(input, a_scale, a_zero), and the product of the scales a constant.
  * The nodes of a graph are copied to a new list with the chains in their places. */
 #include "quantize/rewrite.h"
 
@@ -41,11 +42,13 @@ motet_status mt_layers_visit(const mt_model *model, motet_status (*visit)(void *
 
 typedef struct rewrite {
     mt_model *model;
-    const bool *integer;  /* by layer; NULL: every one, */
-    const int *switches;  /* and which of the two counts is the value of that layer here */
-    size_t next;          /* layer */
-    mt_node **quantizers; /* by value: the DynamicQuantizeLinear that reads it, or NULL */
-    int zero;             /* the zero point of weights */
+    const mt_file *file;         /* whose weights are not needed any more, or NULL */
+    const bool *integer;         /* by layer; NULL: every one, */
+    const int *switches;         /* and which of the two counts is the value of that layer here */
+    const mt_byte_scale *scales; /* by layer; NULL: none is known */
+    size_t next;                 /* layer */
+    mt_node **quantizers;        /* by value: the node that brings it to bytes, or NULL */
+    int zero;                    /* the zero point of weights */
 } rewrite;
 
 /* The graph that is being written. */
@@ -112,14 +115,38 @@ static motet_status new_constant(rewrite *r, const char *name, const char *what,
 
 /* --- the chain ------------------------------------------------------------------------------------------------ */
 
-static motet_status quantize_input(rewrite *r, node_list *list, const mt_layer *l, mt_node **out)
+static motet_status new_scalar(rewrite *r, const mt_layer *l, const char *what, motet_type type, const void *value,
+                               int *out)
 {
-    int input = l->node->inputs[0];
-    mt_node *have = r->quantizers[input];
-    *out = have;
-    if (have && r->model->values[have->outputs[0]].home == list->graph) return MOTET_OK;
-    MT_TRY(add_node(r, list, l->node, "DynamicQuantizeLinear", "quantize", &input, 1, 3, out));
-    r->quantizers[input] = *out;
+    motet_tensor *tensor;
+    MT_TRY(new_constant(r, l->node->name, what, out, &tensor));
+    MT_TRY(mt_tensor_alloc(tensor, type, 0, NULL));
+    memcpy(tensor->data, value, motet_type_size(type));
+    tensor->constant = true;
+    return MOTET_OK;
+}
+
+/* The scale that is known of what the layer at hand is fed, or NULL. */
+static const mt_byte_scale *known_scale(const rewrite *r)
+{
+    size_t layer = r->next - 1;
+    return r->scales && r->scales[layer].scale > 0 ? &r->scales[layer] : NULL;
+}
+
+/* *bytes and *zero are values. */
+static motet_status quantize_input(rewrite *r, node_list *list, const mt_layer *l, mt_node **quantizer, int *zero)
+{
+    int inputs[3] = {l->node->inputs[0]};
+    mt_node **place = &r->quantizers[inputs[0]];
+    const mt_byte_scale *known = known_scale(r);
+    if (!*place || r->model->values[(*place)->outputs[0]].home != list->graph) {
+        if (known) MT_TRY(new_scalar(r, l, "input scale", MOTET_FLOAT, &known->scale, &inputs[1]));
+        if (known) MT_TRY(new_scalar(r, l, "input zero", MOTET_UINT8, &known->zero, &inputs[2]));
+        const char *type = known ? "QuantizeLinear" : "DynamicQuantizeLinear";
+        MT_TRY(add_node(r, list, l->node, type, "quantize", inputs, known ? 3 : 1, known ? 1 : 3, place));
+    }
+    *quantizer = *place;
+    *zero = known ? (*place)->inputs[2] : (*place)->outputs[2];
     return MOTET_OK;
 }
 
@@ -136,27 +163,34 @@ static motet_status zero_point(rewrite *r, int *out)
     return MOTET_OK;
 }
 
-/* The integer product and the scales that it is multiplied by. */
-static motet_status multiply(rewrite *r, node_list *list, const mt_layer *l, mt_node **product, mt_node **scales)
+/* The integer product and the scales, a value, that it is multiplied by. */
+static motet_status multiply(rewrite *r, node_list *list, const mt_layer *l, mt_node **product, int *scales)
 {
-    mt_node *a;
-    int weights, weight_scales, zero;
+    const mt_byte_scale *known = known_scale(r);
+    mt_node *a, *both;
+    int weights, weight_scales, zero, a_zero;
     motet_tensor *integers, *floats;
-    MT_TRY(quantize_input(r, list, l, &a));
+    MT_TRY(quantize_input(r, list, l, &a, &a_zero));
     MT_TRY(zero_point(r, &zero));
     MT_TRY(new_constant(r, l->node->name, "weights", &weights, &integers));
     MT_TRY(new_constant(r, l->node->name, "scales", &weight_scales, &floats));
     MT_TRY(mt_layer_weights(l, integers, floats));
+    if (r->file) mt_file_let_go(r->file, l->weights->data, mt_tensor_bytes(l->weights));
     integers->constant = floats->constant = true;
-    int inputs[] = {a->outputs[0], weights, a->outputs[2], zero};
+    int inputs[] = {a->outputs[0], weights, a_zero, zero};
     const char *type = l->convolution ? "ConvInteger" : "MatMulInteger";
     MT_TRY(add_node(r, list, l->node, type, "product", inputs, 4, 1, product));
     if (l->convolution) {
         (*product)->attributes = l->node->attributes;
         (*product)->attribute_count = l->node->attribute_count;
     }
-    int both[] = {a->outputs[1], weight_scales};
-    return add_node(r, list, l->node, "Mul", "scale", both, 2, 1, scales);
+    *scales = weight_scales;
+    for (int64_t i = 0; i < floats->count && known; i++) ((float *)floats->data)[i] *= known->scale;
+    if (known) return MOTET_OK;
+    int factors[] = {a->outputs[1], weight_scales};
+    MT_TRY(add_node(r, list, l->node, "Mul", "scale", factors, 2, 1, &both));
+    *scales = both->outputs[0];
+    return MOTET_OK;
 }
 
 static motet_status cast(rewrite *r, node_list *list, const mt_layer *l, const mt_node *product, mt_node **out)
@@ -187,11 +221,11 @@ static motet_status find_bias(rewrite *r, const mt_layer *l, int *out)
 /* *last makes what the layer made. */
 static motet_status add_chain(rewrite *r, node_list *list, const mt_layer *l, mt_node **last)
 {
-    mt_node *product, *scales, *floats;
-    int bias;
+    mt_node *product, *floats;
+    int scales, bias;
     MT_TRY(multiply(r, list, l, &product, &scales));
     MT_TRY(cast(r, list, l, product, &floats));
-    int both[] = {floats->outputs[0], scales->outputs[0]};
+    int both[] = {floats->outputs[0], scales};
     MT_TRY(add_node(r, list, l->node, "Mul", "dequantize", both, 2, 1, last));
     if (l->bias == MT_NO_VALUE) return MOTET_OK;
     MT_TRY(find_bias(r, l, &bias));
@@ -254,9 +288,11 @@ static motet_status rewrite_graph(rewrite *r, mt_graph *graph)
     return status;
 }
 
-static motet_status rewrite_model(mt_model *model, const bool *integer, const int *switches)
+static motet_status rewrite_model(mt_model *model, const mt_file *file, const bool *integer, const int *switches,
+                                  const mt_byte_scale *scales)
 {
-    rewrite r = {.model = model, .integer = integer, .switches = switches, .zero = MT_NO_VALUE};
+    rewrite r = {
+        .model = model, .file = file, .integer = integer, .switches = switches, .scales = scales, .zero = MT_NO_VALUE};
     r.quantizers = mt_alloc_zero(model->value_count, sizeof(mt_node *));
     if (!r.quantizers) return mt_fail_memory(model->value_count * sizeof(mt_node *));
     motet_status status = rewrite_graph(&r, model->main);
@@ -264,9 +300,9 @@ static motet_status rewrite_model(mt_model *model, const bool *integer, const in
     return status;
 }
 
-motet_status mt_layers_quantize(mt_model *model, const bool *integer)
+motet_status mt_layers_quantize(mt_model *model, const mt_file *file, const bool *integer, const mt_byte_scale *scales)
 {
-    return rewrite_model(model, integer, NULL);
+    return rewrite_model(model, file, integer, NULL, scales);
 }
 
 /* --- both at once --------------------------------------------------------------------------------------------- */
@@ -293,9 +329,69 @@ static motet_status add_inputs(mt_model *model, size_t count, int **switches)
     return MOTET_OK;
 }
 
-motet_status mt_layers_double(mt_model *model, size_t count)
+motet_status mt_layers_double(mt_model *model, size_t count, const mt_byte_scale *scales)
 {
     int *switches;
     MT_TRY(add_inputs(model, count, &switches));
-    return rewrite_model(model, NULL, switches);
+    return rewrite_model(model, NULL, NULL, switches, scales);
+}
+
+/* --- what layers are fed ---------------------------------------------------------------------------------------- */
+
+typedef struct tapping {
+    const mt_model *model;
+    int *taps;   /* by layer */
+    int *tap_of; /* by value, MT_NO_VALUE for those that are not tapped */
+    int *values; /* tapped */
+    size_t layers, tapped;
+} tapping;
+
+static motet_status note_input(void *context, const mt_layer *layer)
+{
+    tapping *t = context;
+    int value = layer->node->inputs[0];
+    const mt_value *about = &t->model->values[value];
+    if (t->tap_of[value] == MT_NO_VALUE && about->home == t->model->main && !about->tensor) {
+        t->tap_of[value] = (int)t->tapped;
+        t->values[t->tapped++] = value;
+    }
+    t->taps[t->layers++] = t->tap_of[value];
+    return MOTET_OK;
+}
+
+static motet_status add_outputs(mt_model *model, const tapping *t)
+{
+    mt_graph *main = model->main;
+    size_t had = (size_t)main->output_count, all = had + t->tapped;
+    int *outputs = mt_arena_alloc(&model->arena, all * sizeof *outputs);
+    motet_value_info *infos = mt_arena_zero(&model->arena, all, sizeof *infos);
+    if (!outputs || !infos) return mt_fail_memory(all * sizeof *infos);
+    if (had) memcpy(outputs, main->outputs, had * sizeof *outputs);
+    if (had) memcpy(infos, model->outputs, had * sizeof *infos);
+    for (size_t i = 0; i < t->tapped; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "layers are fed %zu", i);
+        outputs[had + i] = t->values[i];
+        infos[had + i] = (motet_value_info){.name = mt_arena_string(&model->arena, name), .rank = -1};
+        if (!infos[had + i].name) return mt_fail_memory(sizeof name);
+    }
+    main->outputs = outputs;
+    main->output_count = (int)all;
+    model->outputs = infos;
+    return MOTET_OK;
+}
+
+motet_status mt_layers_tap(mt_model *model, int *taps, size_t *tapped)
+{
+    tapping t = {.model = model, .taps = taps};
+    t.tap_of = mt_alloc_array(model->value_count, sizeof *t.tap_of);
+    t.values = mt_alloc_array(model->value_count, sizeof *t.values);
+    motet_status status = t.tap_of && t.values ? MOTET_OK : mt_fail_memory(model->value_count * sizeof *t.values);
+    for (size_t i = 0; i < model->value_count && status == MOTET_OK; i++) t.tap_of[i] = MT_NO_VALUE;
+    if (status == MOTET_OK) status = mt_layers_visit(model, note_input, &t);
+    if (status == MOTET_OK) status = add_outputs(model, &t);
+    *tapped = t.tapped;
+    mt_free(t.tap_of);
+    mt_free(t.values);
+    return status;
 }

@@ -141,6 +141,15 @@ run 0 '"quantized": false' "" quantize --runs 1 --json --min-cosine 0.9999 "$cnn
 layer=$(sed -n 's/.*"name": "\(.*Conv.*\)",/\1/p' stdout | head -n 1)
 run 0 "excluded$" "" quantize --runs 1 --min-cosine 0 --exclude "$layer" --external "$cnn" apart.onnx
 run 0 "MB of it external" "" inspect apart.onnx
+run 0 "^layers      41 of 41 quantised" "" quantize --runs 1 --calibrate "$root/samples" --samples 6 --method percentile \
+    --min-cosine 0 "$cnn" static.onnx
+run 0 "[0-9]+  ai.onnx.QuantizeLinear" "" inspect static.onnx
+run 0 "^cosine      (1.0|0.99)" "" quantize --runs 1 --calibrate "$root/samples/conversation.flac" --method entropy --min-cosine 0.5 \
+    --samples 3 "$cnn" static.onnx
+run 2 "" "give --calibrate or --input" quantize --method min-max "$cnn" never.onnx
+run 2 "" "expected dynamic, min-max" quantize --method hearsay "$cnn" never.onnx
+run 1 "" "no sample" quantize --calibrate "$root/models/train" "$cnn" never.onnx
+run 1 "" "nowhere" quantize --calibrate nowhere.wav "$cnn" never.onnx
 run 1 "" "no layer 'Sing' that could be quantised" quantize --exclude Sing "$cnn" never.onnx
 run 2 "" "--min-cosine 2" quantize --min-cosine 2 "$cnn" never.onnx
 run 1 "" "no such input" quantize --shape nobody=1 "$cnn" never.onnx

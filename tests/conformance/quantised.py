@@ -50,7 +50,11 @@ def size(path):
     return sum(file.stat().st_size for file in path.parent.glob(f"{path.name}*"))
 
 
-def check(path, folder):
+# By method of `motet model quantize`: the node that brings to bytes what layers are fed.
+METHODS = {"dynamic": "DynamicQuantizeLinear", "percentile": "QuantizeLinear"}
+
+
+def check(path, folder, method):
     """What is wrong, or None; prints a line of figures."""
     original = session(path, ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
     inputs = original.get_inputs()
@@ -61,10 +65,10 @@ def check(path, folder):
         np.save(folder / f"{i}.npy", array)
         given += ["--input", f"{name}={folder / f'{i}.npy'}"]
     written = folder / "quantised.onnx"
-    motet("quantize", *given, "--min-cosine", ASKED, "--runs", 1, path, written)
+    motet("quantize", *given, "--method", method, "--min-cosine", ASKED, "--runs", 1, path, written)
     onnx.checker.check_model(str(written))
     nodes = {node.op_type for node in onnx.load(str(written)).graph.node}
-    if "DynamicQuantizeLinear" not in nodes:
+    if METHODS[method] not in nodes:
         return "nothing is quantised"
     names = [v.name for v in original.get_outputs()]
     outputs = [x for i, name in enumerate(names) for x in ("--output", f"{name}={folder / f'out{i}.npy'}")]
@@ -73,7 +77,7 @@ def check(path, folder):
     plain = session(written, ort.GraphOptimizationLevel.ORT_DISABLE_ALL).run(None, feed)
     full = session(written, ort.GraphOptimizationLevel.ORT_ENABLE_ALL).run(None, feed)
     near, alike, rewritten = worst(expected, plain), worst(plain, ours), worst(full, ours)
-    print(f"{path}: {size(path) / 1e6:.1f} -> {size(written) / 1e6:.1f} MB; cosines: ONNX Runtime to "
+    print(f"{path}, {method}: {size(path) / 1e6:.1f} -> {size(written) / 1e6:.1f} MB; cosines: ONNX Runtime to "
           f"float {near:.6f}, motet to float {worst(expected, ours):.6f}, motet to ONNX Runtime {alike:.6f}, to its "
           f"rewritten graph {rewritten:.6f}")
     if min(near, worst(expected, ours)) < ASKED - 0.001:
@@ -84,16 +88,17 @@ def check(path, folder):
 
 def main():
     wrong = 0
-    for path in map(pathlib.Path, sys.argv[2:]):
+    cases = [(pathlib.Path(path), method) for path in sys.argv[2:] for method in METHODS]
+    for path, method in cases:
         with tempfile.TemporaryDirectory() as folder:
             try:
-                problem = check(path, pathlib.Path(folder))
+                problem = check(path, pathlib.Path(folder), method)
             except Exception as error:
                 problem = f"{type(error).__name__}: {str(error)[:300]}"
         if problem:
-            print(f"WRONG {path}: {problem}")
+            print(f"WRONG {path}, {method}: {problem}")
             wrong += 1
-    print(f"{len(sys.argv) - 2 - wrong} of {len(sys.argv) - 2} quantised models agree with ONNX Runtime")
+    print(f"{len(cases) - wrong} of {len(cases)} quantised models agree with ONNX Runtime")
     return 1 if wrong or len(sys.argv) < 3 else 0
 
 

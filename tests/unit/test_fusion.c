@@ -203,6 +203,13 @@ static void quantised_layers_become_one_node(void **state)
             compare(model(17, all), 3, images, 0);
         }
     piece w = JOIN(bytes_of("w", MOTET_INT8, "7 6", 42), bytes_of("wz", MOTET_INT8, "", 1));
+    piece known =
+        JOIN(w, initializer(tensor("qs", MOTET_FLOAT, "", FLOATS(0.02f))), bytes_of("qz", MOTET_UINT8, "", 1),
+             floats("s", "6", 6), node("QuantizeLinear", "x qs qz", "q", NONE),
+             node("MatMulInteger", "q w qz wz", "i", NONE), node("Cast", "i", "f", attribute_int("to", MOTET_FLOAT)),
+             node("Mul", "f s", "p", NONE), node("Relu", "p", "y", NONE));
+    expect(model(17, JOIN(ends("2 5 7"), known)), "QuantizeLinear motet.MatMulIntegerToFloat");
+    compare(model(17, JOIN(ends("2 5 7"), known)), 3, shape, 0);
     piece layer = quantised("MatMulInteger", w, "1 1 1 1", 1); /* would add an axis */
     expect(model(17, JOIN(ends("2 5 7"), layer, node("Relu", "p", "y", NONE))),
            "DynamicQuantizeLinear MatMulInteger Cast Mul Mul Relu");

@@ -13,9 +13,11 @@
 #include <cmocka.h>
 
 #include "core/memory.h"
+#include "core/status.h"
 #include "graph/build.h"
 #include "motet/motet.h"
 #include "onnx_writer.h"
+#include "quantize/range.h"
 
 static char source[] = "/tmp/motet-quantize-XXXXXX", target[sizeof source + 8];
 
@@ -105,6 +107,24 @@ static double cosine(const motet_tensor *x)
     motet_tensor_destroy(expected);
     motet_tensor_destroy(got);
     return distance.cosine;
+}
+
+/* A motet_quantize_sample: the context is the one input. */
+static motet_status give(void *context, size_t index, const motet_tensor **inputs)
+{
+    (void)index;
+    inputs[0] = context;
+    return MOTET_OK;
+}
+
+static motet_quantize_options options_for(motet_tensor *x)
+{
+    motet_quantize_options options;
+    motet_quantize_options_init(&options);
+    options.sample = give;
+    options.sample_context = x;
+    options.sample_count = 1;
+    return options;
 }
 
 /* Quantises `graph` without a bound: these nodes, and numbers near those of the float model. */
@@ -238,13 +258,9 @@ static motet_quantized *quantize_coarse(double min_cosine, const char *exclude)
 {
     static const int64_t shape[] = {4, 2};
     motet_tensor *x = make_input(2, shape);
-    const motet_tensor *inputs[] = {x};
-    motet_quantize_options options;
+    motet_quantize_options options = options_for(x);
     motet_quantized *report;
-    motet_quantize_options_init(&options);
     options.min_cosine = min_cosine;
-    options.inputs = inputs;
-    options.input_count = 1;
     options.exclude = &exclude;
     options.exclude_count = exclude != NULL;
     write_model(17, coarse_model());
@@ -298,6 +314,146 @@ static void exclusion(void **state)
     assert_non_null(strstr(motet_error_message(), "no layer 'Relu'"));
 }
 
+/* --- ranges that are found beforehand -------------------------------------------------------------------------- */
+
+static void expect_scale(const mt_range *range, motet_quantize_method method, double least, double most)
+{
+    mt_byte_scale s = mt_range_scale(range, method, 99);
+    assert_true(fabs((double)s.scale * 255 - (most - least)) < 0.02 * (most - least));
+    assert_true(fabs(-(double)s.zero * (double)s.scale - least) <= (double)s.scale);
+}
+
+static void ranges(void **state)
+{
+    (void)state;
+    enum { COUNT = 100000 };
+    static float values[COUNT];
+    static int64_t bins[MT_RANGE_BINS];
+    mt_range range = {0};
+    for (int i = 0; i < COUNT; i++) values[i] = (float)i / COUNT; /* even from 0 to 1, and two far outliers */
+    values[7] = NAN;
+    values[8] = -INFINITY;
+    values[9] = 4;
+    values[10] = -4;
+    mt_range_widen(&range, values, COUNT);
+    assert_true(range.least == -4 && range.most == 4);
+    range.bins = bins;
+    mt_range_count(&range, values, COUNT);
+    expect_scale(&range, MOTET_QUANTIZE_MIN_MAX, -4, 4);
+    expect_scale(&range, MOTET_QUANTIZE_PERCENTILE, 0, 0.995);
+    mt_byte_scale entropy = mt_range_scale(&range, MOTET_QUANTIZE_ENTROPY, 99);
+    assert_true(entropy.scale * 255 > 1.9f && entropy.scale * 255 < 4); /* -1 to 1 at least, but not all */
+    assert_true(mt_range_scale(&(mt_range){0}, MOTET_QUANTIZE_ENTROPY, 99).scale == 1);
+    assert_true(mt_range_scale(&(mt_range){.most = 1e-44f}, MOTET_QUANTIZE_MIN_MAX, 99).scale == 1);
+    expect_scale(&(mt_range){.most = 3}, MOTET_QUANTIZE_MIN_MAX, 0, 3);
+}
+
+/* One QuantizeLinear for the two that read x, the scales one constant; a layer that is fed from within a branch is
+ * dynamic, one that captures what is outside is not. */
+static void static_layers(void **state)
+{
+    static const int64_t shape[] = {5, 32}, line[] = {2, 8, 40};
+    (void)state;
+    motet_tensor *x = make_input(2, shape);
+    motet_quantize_options options = options_for(x);
+    for (int method = MOTET_QUANTIZE_MIN_MAX; method <= MOTET_QUANTIZE_ENTROPY; method++) {
+        options.method = (motet_quantize_method)method;
+        write_model(17, JOIN(ends("5 32"), weights("w", "32 24", 32 * 24), weights("v", "32 24", 32 * 24),
+                             weights("b", "24", 24), node("MatMul", "x w", "m", NONE), node("Gemm", "x v b", "n", NONE),
+                             node("Add", "m n", "y", NONE)));
+        if (motet_model_quantize(source, target, &options, NULL) != MOTET_OK) fail_msg("%s", motet_error_message());
+        expect_nodes("QuantizeLinear MatMulInteger Cast Mul MatMulInteger Cast Mul Add Add");
+        assert_true(cosine(x) > 0.999);
+    }
+    piece yes = JOIN(text(2, "yes"), node("Neg", "x", "z", NONE), node("MatMul", "z w", "a", NONE), output("a"));
+    piece no = JOIN(text(2, "no"), node("MatMul", "x v", "b", NONE), output("b"));
+    write_model(
+        17, JOIN(ends("5 32"), weights("w", "32 24", 32 * 24), weights("v", "32 24", 32 * 24),
+                 node("ReduceMax", "x", "largest", attribute_int("keepdims", 0)),
+                 initializer(tensor("two", MOTET_FLOAT, "", FLOATS(2))), node("Greater", "largest two", "is", NONE),
+                 node("If", "is", "y", JOIN(attribute_graph("then_branch", yes), attribute_graph("else_branch", no)))));
+    assert_int_equal(motet_model_quantize(source, target, &options, NULL), MOTET_OK);
+    motet_model *model;
+    const motet_model_operator *kind;
+    int64_t fixed = 0, anew = 0;
+    assert_int_equal(motet_model_open(target, &model), MOTET_OK);
+    for (size_t i = 0; (kind = motet_model_operator_at(model, i)); i++) {
+        if (!strcmp(kind->type, "QuantizeLinear")) fixed = kind->count;
+        if (!strcmp(kind->type, "DynamicQuantizeLinear")) anew = kind->count;
+    }
+    motet_model_close(model);
+    assert_true(fixed == 1 && anew == 1);
+    motet_tensor_destroy(x);
+    x = make_input(3, line);
+    options.sample_context = x;
+    write_model(17, JOIN(ends("2 8 40"), weights("w", "6 4 3", 72), weights("b", "6", 6),
+                         node("Conv", "x w b", "y", attribute_int("group", 2))));
+    assert_int_equal(motet_model_quantize(source, target, &options, NULL), MOTET_OK);
+    expect_nodes("QuantizeLinear ConvInteger Cast Mul Add");
+    assert_true(cosine(x) > 0.999);
+    motet_tensor_destroy(x);
+}
+
+/* What was not among the samples is cut off: the file says what the samples said. */
+static void static_ranges_are_of_the_samples(void **state)
+{
+    static const int64_t shape[] = {1, 2};
+    (void)state;
+    motet_tensor *x = make_input(2, shape);
+    float *values = motet_tensor_data(x);
+    values[0] = 2;
+    values[1] = 1;
+    motet_quantize_options options = options_for(x);
+    options.method = MOTET_QUANTIZE_MIN_MAX;
+    write_model(17, JOIN(ends("1 2"), initializer(tensor("w", MOTET_FLOAT, "2 1", FLOATS(1, 1))),
+                         node("MatMul", "x w", "y", NONE)));
+    assert_int_equal(motet_model_quantize(source, target, &options, NULL), MOTET_OK);
+    values[0] = 100;
+    values[1] = -100;
+    motet_tensor *y = run(target, x);
+    assert_true(fabs(motet_tensor_number(y, 0) - 2) < 0.02); /* 2 and 0 */
+    motet_tensor_destroy(x);
+    motet_tensor_destroy(y);
+}
+
+static motet_status refuse(void *context, size_t index, const motet_tensor **inputs)
+{
+    inputs[0] = context;
+    return index ? mt_fail(MOTET_ERROR_IO, "no more") : MOTET_OK;
+}
+
+static void cancel_at_once(void *context, size_t done, size_t most)
+{
+    assert_true(done <= most);
+    motet_cancel_request(context);
+}
+
+static void stopped(void **state)
+{
+    static const int64_t shape[] = {4, 2};
+    (void)state;
+    motet_tensor *x = make_input(2, shape);
+    motet_quantize_options options = options_for(x);
+    options.min_cosine = 1;
+    options.sample = refuse;
+    options.sample_count = 2;
+    write_model(17, coarse_model());
+    unlink(target);
+    assert_int_equal(motet_model_quantize(source, target, &options, NULL), MOTET_ERROR_IO);
+    options.sample = give;
+    options.progress = cancel_at_once;
+    assert_int_equal(motet_cancel_create(&options.cancel), MOTET_OK);
+    options.progress_context = options.cancel;
+    for (int method = MOTET_QUANTIZE_DYNAMIC; method <= MOTET_QUANTIZE_MIN_MAX; method++) {
+        options.method = (motet_quantize_method)method;
+        motet_cancel_reset(options.cancel);
+        assert_int_equal(motet_model_quantize(source, target, &options, NULL), MOTET_ERROR_CANCELLED);
+    }
+    assert_int_not_equal(access(target, F_OK), 0);
+    motet_cancel_destroy(options.cancel);
+    motet_tensor_destroy(x);
+}
+
 /* --- errors ---------------------------------------------------------------------------------------------------- */
 
 static void errors(void **state)
@@ -314,24 +470,23 @@ static void errors(void **state)
     write_model(17, coarse_model());
     options.min_cosine = 0.5;
     assert_int_equal(motet_model_quantize(source, target, &options, NULL), MOTET_ERROR_ARGUMENT);
-    assert_non_null(strstr(motet_error_message(), "1 inputs, 0 are given"));
+    assert_non_null(strstr(motet_error_message(), "no samples are given"));
+    options.min_cosine = 0;
+    options.method = MOTET_QUANTIZE_MIN_MAX;
+    assert_int_equal(motet_model_quantize(source, target, &options, NULL), MOTET_ERROR_ARGUMENT);
     assert_int_equal(motet_model_quantize("/tmp", target, NULL, NULL), MOTET_ERROR_IO);
     assert_int_not_equal(access(target, F_OK), 0);
 }
 
 /* Each allocation fails once: an error, nothing lost, no half a file. */
-static void want_of_memory(void **state)
+static void fail_everywhere(motet_quantize_method method)
 {
     static const int64_t shape[] = {4, 2};
-    (void)state;
     motet_tensor *x = make_input(2, shape);
-    const motet_tensor *inputs[] = {x};
-    motet_quantize_options options;
+    motet_quantize_options options = options_for(x);
     motet_quantized *report;
-    motet_quantize_options_init(&options);
     options.min_cosine = 0.99;
-    options.inputs = inputs;
-    options.input_count = 1;
+    options.method = method;
     options.threads = 1;
     write_model(17, coarse_model());
     unlink(target);
@@ -348,6 +503,18 @@ static void want_of_memory(void **state)
     motet_tensor_destroy(x);
 }
 
+static void want_of_memory(void **state)
+{
+    (void)state;
+    fail_everywhere(MOTET_QUANTIZE_DYNAMIC);
+}
+
+static void want_of_memory_statically(void **state)
+{
+    (void)state;
+    fail_everywhere(MOTET_QUANTIZE_ENTROPY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,8 +528,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(sums_that_might_not_fit, setup, teardown),
         cmocka_unit_test_setup_teardown(layers_that_cost_too_much, setup, teardown),
         cmocka_unit_test_setup_teardown(exclusion, setup, teardown),
+        cmocka_unit_test(ranges),
+        cmocka_unit_test_setup_teardown(static_layers, setup, teardown),
+        cmocka_unit_test_setup_teardown(static_ranges_are_of_the_samples, setup, teardown),
+        cmocka_unit_test_setup_teardown(stopped, setup, teardown),
         cmocka_unit_test_setup_teardown(errors, setup, teardown),
         cmocka_unit_test_setup_teardown(want_of_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(want_of_memory_statically, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

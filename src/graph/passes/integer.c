@@ -1,5 +1,6 @@
-/* Dynamically quantised layers, as ONNX Runtime's quantiser writes them: MatMulInteger or ConvInteger, a Cast to
- * float32, a Mul with the product of both scales, and often an Add of a bias. They become one node, which makes float32
+/* Quantised layers, as ONNX Runtime's dynamic quantiser writes them: MatMulInteger or ConvInteger, a Cast to float32, a
+ * Mul with the product of both scales, and often an Add of a bias. In statically quantised ones that product is a
+ * constant. They become one node, which makes float32
  * of the integer sums while they are in the cache: the same operations in the same order. */
 #include "graph/passes/match.h"
 #include "graph/passes/passes.h"
@@ -16,11 +17,10 @@ static bool is_along(const motet_tensor *t, int from_end, int rank, int64_t coun
 typedef struct layer {
     mt_node *product; /* MatMulInteger or ConvInteger */
     mt_node *last;
-    const mt_node *scales; /* the Mul of both */
-    int a_scale, b_scale, bias;
-    int from_end;  /* which axis the filters or columns are */
-    int rank;      /* that the product surely has */
-    int64_t count; /* how many there are */
+    int a_scale, b_scale, bias; /* values; a_scale MT_NO_VALUE: b_scale is the product of both */
+    int from_end;               /* which axis the filters or columns are */
+    int rank;                   /* that the product surely has */
+    int64_t count;              /* how many there are */
 } layer;
 
 /* Columns of a matrix are the last axis; filters of a convolution come before its spatial axes. */
@@ -65,8 +65,11 @@ static bool find_layer(const mt_match *m, mt_node *node, layer *l)
     l->last = cast && is_to_float(cast) ? mt_match_only_reader(m, cast, "Mul") : NULL;
     if (!l->last) return false;
     int other = l->last->inputs[0] == cast->outputs[0];
-    l->scales = mt_match_maker(m, l->last, other, "Mul");
-    return l->scales && find_scales(m, l->scales, l);
+    const mt_node *scales = mt_match_maker(m, l->last, other, "Mul");
+    if (scales) return find_scales(m, scales, l);
+    l->a_scale = MT_NO_VALUE;
+    l->b_scale = l->last->inputs[other];
+    return is_along(mt_match_constant(m, l->last, other), l->from_end, l->rank, l->count, true);
 }
 
 static void take_bias(const mt_match *m, layer *l)
@@ -87,7 +90,7 @@ static motet_status try_at(mt_match *m, mt_node *node)
     int inputs[] = {node->inputs[0],         node->inputs[1],         l.a_scale, l.b_scale,
                     mt_match_input(node, 2), mt_match_input(node, 3), l.bias};
     bool matrix = mt_match_is(node, "MatMulInteger");
-    return mt_match_become(m, l.last, matrix ? "com.microsoft" : "motet",
+    return mt_match_become(m, l.last, matrix && l.a_scale != MT_NO_VALUE ? "com.microsoft" : "motet",
                            matrix ? "MatMulIntegerToFloat" : "ConvIntegerToFloat", 1, inputs, 7, node);
 }
 
