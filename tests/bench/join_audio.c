@@ -1,7 +1,9 @@
-/* Joins recordings end to end, over and over, until SECONDS are full: join_audio OUT.flac SECONDS IN... All must have
- * one rate and one channel. Prints the length of one round in seconds. */
+/* Joins recordings end to end, over and over, until SECONDS are full: join_audio [-w] OUT.flac SECONDS IN... All must
+ * have one rate and one channel. With -w silence fills every round up to whole seconds. Prints the length of one round
+ * in seconds. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <sndfile.h>
 
@@ -20,8 +22,11 @@ static SNDFILE *open_input(const char *path, SF_INFO *info)
 
 int main(int argc, char **argv)
 {
+    int whole = argc > 1 && !strcmp(argv[1], "-w");
+    argc -= whole;
+    argv += whole;
     if (argc < 4) {
-        fprintf(stderr, "usage: join_audio OUT.flac SECONDS IN...\n");
+        fprintf(stderr, "usage: join_audio [-w] OUT.flac SECONDS IN...\n");
         return 2;
     }
     SF_INFO info;
@@ -41,6 +46,9 @@ int main(int argc, char **argv)
             if (sf_writef_short(out, block, n) != n) return 1;
         }
         sf_close(in);
+        if (whole && i == argc - 1)
+            for (const short silence = 0; done < wanted && done % out_info.samplerate; done++)
+                if (sf_writef_short(out, &silence, 1) != 1) return 1;
         if (i == argc - 1 && !round) round = done;
     }
     sf_close(out);
