@@ -1,18 +1,17 @@
 /* See mel.h. One frame is computed at a time, always by the same plan on the same buffers, whatever came with it: that
- * makes the bytes independent of the cutting. The plan is FFTW's estimate, for a measured plan may differ from run to
- * run, and its roundings with it. The triangles are kept as their few weights that are not zero. */
+ * makes the bytes independent of the cutting. The triangles are kept as their few weights that are not zero. */
 #include "dsp/mel.h"
 
 #include <fftw3.h>
 #include <float.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "core/memory.h"
 #include "core/status.h"
+#include "dsp/planner.h"
 
 enum {
     HIGHEST_RATE = 768000,
@@ -42,9 +41,6 @@ struct mt_mel {
     float *out;
     size_t out_count, out_capacity; /* frames */
 };
-
-/* FFTW makes and forgets plans in global tables; only running them is free of locks. */
-static pthread_mutex_t planner = PTHREAD_MUTEX_INITIALIZER;
 
 static bool within(int value, int low, int high)
 {
@@ -141,9 +137,7 @@ static motet_status allocate(mt_mel *mel)
 
 static motet_status make_plan(mt_mel *mel)
 {
-    pthread_mutex_lock(&planner);
-    mel->plan = fftwf_plan_dft_r2c_1d(mel->options.fft, mel->input, mel->spectrum, FFTW_ESTIMATE);
-    pthread_mutex_unlock(&planner);
+    mel->plan = mt_fft_plan(mel->options.fft, mel->input, mel->spectrum);
     return mel->plan ? MOTET_OK : mt_fail(MOTET_ERROR_MEMORY, "log-mel: no plan for %d points", mel->options.fft);
 }
 
@@ -179,9 +173,7 @@ motet_status mt_mel_create(const mt_mel_options *options, mt_mel **out)
 void mt_mel_destroy(mt_mel *mel)
 {
     if (!mel) return;
-    pthread_mutex_lock(&planner);
-    if (mel->plan) fftwf_destroy_plan(mel->plan);
-    pthread_mutex_unlock(&planner);
+    mt_fft_forget(mel->plan);
     mt_free(mel->window);
     mt_free(mel->triangles);
     mt_free(mel->weights);
@@ -283,4 +275,7 @@ motet_status mt_mel_finish(mt_mel *mel, const float **frames, size_t *frame_coun
     return MOTET_OK;
 }
 
-void mt_mel_reset(mt_mel *mel) { begin_stream(mel); }
+void mt_mel_reset(mt_mel *mel)
+{
+    begin_stream(mel);
+}

@@ -14,8 +14,9 @@
 
 #include "core/memory.h"
 #include "dsp/mel.h"
+#include "reference_signal.h"
 
-enum { RATE = 16000, BINS = 80, STEP = 160, SAMPLES = 19200, TONE = 9600, SOUND = 16000, CLICK = 14000 };
+enum { BINS = 80, STEP = 160 };
 
 static const mt_mel_options options = {.sample_rate = RATE,
                                        .bins = BINS,
@@ -25,22 +26,6 @@ static const mt_mel_options options = {.sample_rate = RATE,
                                        .low_hz = 20,
                                        .high_hz = 7600,
                                        .floor = 1e-7};
-
-/* The signal of data/mel_reference.py. */
-static float *make_signal(void)
-{
-    float *samples = malloc(SAMPLES * sizeof *samples);
-    assert_non_null(samples);
-    uint32_t state = 1;
-    for (int i = 0; i < SAMPLES; i++) {
-        state = state * 1664525u + 1013904223u;
-        double t = (double)i / RATE, value = 0.05 * ((double)(state >> 8) / 16777216 - 0.5);
-        if (i < TONE) value += 0.4 * sin(2 * M_PI * (100 * t + 5000 * t * t));
-        if (i == CLICK) value = 1;
-        samples[i] = i < SOUND ? (float)value : 0;
-    }
-    return samples;
-}
 
 /* All frames of `count` samples pushed in pieces of `piece` (0: of changing sizes up to 9,999); freed by the caller. */
 static float *frames_of(mt_mel *mel, const float *samples, size_t count, size_t piece, size_t *frame_count)
@@ -74,30 +59,10 @@ static mt_mel *make_mel(void)
     return mel;
 }
 
-/* The [120,80] float32 array of data/mel_reference.npy (NumPy's format, version 1). */
-static float *read_reference(void)
-{
-    FILE *file = fopen(MOTET_SOURCE_DIR "/tests/unit/data/mel_reference.npy", "rb");
-    assert_non_null(file);
-    unsigned char head[10];
-    char text[256] = "";
-    assert_int_equal(fread(head, 1, sizeof head, file), sizeof head);
-    size_t length = head[8] | (size_t)head[9] << 8, count = SAMPLES / STEP * BINS;
-    assert_true(length < sizeof text);
-    assert_int_equal(fread(text, 1, length, file), length);
-    assert_non_null(strstr(text, "'<f4'"));
-    assert_non_null(strstr(text, "(120, 80)"));
-    float *values = malloc(count * sizeof *values);
-    assert_non_null(values);
-    assert_int_equal(fread(values, sizeof *values, count, file), count);
-    fclose(file);
-    return values;
-}
-
 static void frames_equal_the_training_code(void **state)
 {
     (void)state;
-    float *samples = make_signal(), *wanted = read_reference();
+    float *samples = make_signal(), *wanted = read_reference("mel_reference", 120, BINS);
     mt_mel *mel = make_mel();
     size_t count;
     float *got = frames_of(mel, samples, SAMPLES, SAMPLES, &count);
