@@ -31,16 +31,17 @@ extern "C" {
 /* --- settings ------------------------------------------------------------------------------------------------ */
 
 typedef struct motet_diarize_options {
-    const char *model; /* path of a diarizer model, needed */
-    int threads;       /* 0: as many as the process may use */
-    double hop;        /* seconds from one window to the next; rounded to the model's frame step */
-    int speakers;      /* so many, as far as the voices can be told apart; 0: see min and max */
-    int min_speakers;  /* at least; 0: no bound */
-    int max_speakers;  /* at most; 0: no bound */
-    double threshold;  /* cosine distance (0 to 2) at which clustering stops; negative: the model's own */
-    bool exclusive;    /* never more than one speaker at a time */
-    double min_turn;   /* seconds; shorter turns are dropped */
-    double min_gap;    /* seconds; a speaker's shorter pauses are filled */
+    const char *model;     /* path of a diarizer, a segmentation or a speech detector, needed */
+    const char *embedding; /* path of a network that voices come from; NULL: from the model, which must be a diarizer */
+    int threads;           /* 0: as many as the process may use */
+    double hop;            /* seconds from one window to the next; rounded to the model's frame step */
+    int speakers;          /* so many, as far as the voices can be told apart; 0: see min and max */
+    int min_speakers;      /* at least; 0: no bound */
+    int max_speakers;      /* at most; 0: no bound */
+    double threshold;      /* cosine distance (0 to 2) at which clustering stops; negative: the model's own */
+    bool exclusive;        /* never more than one speaker at a time */
+    double min_turn;       /* seconds; shorter turns are dropped */
+    double min_gap;        /* seconds; a speaker's shorter pauses are filled */
 } motet_diarize_options;
 
 MOTET_API void motet_diarize_options_init(motet_diarize_options *options);
@@ -85,7 +86,9 @@ typedef struct motet_diarizer motet_diarizer;
 /* What the network says of itself, and the settings in force. Strings are owned by the diarizer. */
 typedef struct motet_diarizer_info {
     const char *model_path, *model_name, *model_version, *model_licence; /* "" when the model does not say */
-    const char *model_identity; /* 16 hexadecimal digits made from the bytes of the model's file */
+    const char *embedding_path; /* "" when voices are the model's own, and then these three too */
+    const char *embedding_name, *embedding_version, *embedding_licence;
+    const char *voice_identity; /* 16 hexadecimal digits made from the bytes of the file that voices come from */
     int sample_rate;            /* Hz that push expects */
     double window;              /* seconds */
     double hop;                 /* seconds, after rounding */
@@ -98,8 +101,8 @@ typedef struct motet_diarizer_info {
     double load_ms; /* time that opening the model took */
 } motet_diarizer_info;
 
-/* Errors: those of motet_session_open; ARGUMENT (settings that cannot be); UNSUPPORTED and SHAPE when the model is not
- * a diarizer, or not what its description says. */
+/* Errors: those of motet_session_open; ARGUMENT (settings that cannot be); UNSUPPORTED and SHAPE when a model is not
+ * what its description says, or the two networks do not go together. */
 MOTET_API MOTET_CHECKED motet_status motet_diarizer_create(const motet_diarize_options *options, motet_diarizer **out);
 MOTET_API void motet_diarizer_destroy(motet_diarizer *diarizer); /* NULL is allowed */
 MOTET_API const motet_diarizer_info *motet_diarizer_describe(const motet_diarizer *diarizer);

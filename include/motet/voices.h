@@ -19,7 +19,7 @@
  *     {"voiceprint": 1, "name": "Anna", "model": {"name": "motet-cnn", "version": "0.2", "identity": "16 hex digits"},
  *      "seconds": 21.4, "vector": [...]}
  *
- * identity is motet_diarizer_info.model_identity; seconds is the speech it was made from; the vector has unit length.
+ * identity is motet_diarizer_info.voice_identity; seconds is the speech it was made from; the vector has unit length.
  */
 #ifndef MOTET_VOICES_H
 #define MOTET_VOICES_H

@@ -145,6 +145,12 @@ const char *cli_choose_model(const char *command, const char *given, char *path,
     return NULL;
 }
 
+const char *cli_choose_embedding(const char *given)
+{
+    const char *set = getenv("MOTET_EMBEDDING");
+    return given ? given : set && *set ? set : NULL;
+}
+
 static volatile sig_atomic_t caught;
 
 static const char *volatile last_words;

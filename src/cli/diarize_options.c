@@ -55,7 +55,8 @@ static void help(void)
         "      --latency S          seconds from a sound to its turn (default 1)\n"
         "      --refine S           seconds between global passes in the background, 0 for none (default 180)\n\n"
         "Work\n"
-        "  -m, --model FILE         a diarizer model (default motet-cnn; $MOTET_MODEL)\n"
+        "  -m, --model FILE         a diarizer, a segmentation or a speech detector (default motet-cnn; $MOTET_MODEL)\n"
+        "  -e, --embedding FILE     voices from this network in place of the model's own ($MOTET_EMBEDDING)\n"
         "      --hop S              seconds from one 3-second window to the next (default %g; 0.5 with --realtime)\n"
         "  -t, --threads N          default: as many as the process may use\n"
         "  -h, --help\n\n"
@@ -83,6 +84,7 @@ static const struct option long_options[] = {{"format", required_argument, NULL,
                                              {"raw-channels", required_argument, NULL, OPTION_RAW_CHANNELS},
                                              {"partial", no_argument, NULL, OPTION_PARTIAL},
                                              {"model", required_argument, NULL, 'm'},
+                                             {"embedding", required_argument, NULL, 'e'},
                                              {"hop", required_argument, NULL, OPTION_HOP},
                                              {"threads", required_argument, NULL, 't'},
                                              {"realtime", no_argument, NULL, OPTION_REALTIME},
@@ -119,6 +121,7 @@ bool settings_set(settings *s, int option, const char *text)
     case 'o': s->output = text; return true;
     case 'q': s->quiet = true; return true;
     case 'm': d->model = text; return true;
+    case 'e': d->embedding = text; return true;
     case 'n': return cli_int(command, "speakers", text, 1, 1000, &d->speakers);
     case 't': return cli_int(command, "threads", text, 1, 1024, &d->threads);
     case OPTION_LATENCY: s->latency_report = text; return true;
@@ -211,6 +214,7 @@ static bool settle_latency_report(const settings *s)
 bool settings_find_model(settings *s)
 {
     s->diarize.model = cli_choose_model(s->command, s->diarize.model, s->model, sizeof s->model);
+    s->diarize.embedding = cli_choose_embedding(s->diarize.embedding);
     return s->diarize.model != NULL;
 }
 
@@ -367,7 +371,7 @@ bool settings_read(settings *s, int argc, char **argv, int *code)
     settings_init(s, "diarize");
     *code = EXIT_MISUSE;
     bool raw_channels = false, hop_given = false;
-    for (int option; (option = getopt_long(argc, argv, "f:o:qm:n:t:h", long_options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "f:o:qm:e:n:t:h", long_options, NULL)) != -1;) {
         if (option == 'h') {
             help();
             *code = EXIT_DONE;

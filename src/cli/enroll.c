@@ -30,6 +30,7 @@ static void help(void)
         "recording.\n\n"
         "  -o, --output FILE        write there (default: standard output)\n"
         "  -m, --model FILE         a diarizer model (default motet-cnn; $MOTET_MODEL)\n"
+        "  -e, --embedding FILE     voices from this network in place of the model's own ($MOTET_EMBEDDING)\n"
         "  -t, --threads N          default: as many as the process may use\n"
         "  -h, --help\n\n"
         "Exit status: 0 done, 1 failed, 2 wrong usage.\n",
@@ -38,6 +39,7 @@ static void help(void)
 
 static const struct option long_options[] = {{"output", required_argument, NULL, 'o'},
                                              {"model", required_argument, NULL, 'm'},
+                                             {"embedding", required_argument, NULL, 'e'},
                                              {"threads", required_argument, NULL, 't'},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
@@ -90,6 +92,7 @@ static int run(settings *s)
     motet_diarizer *diarizer = NULL;
     motet_voiceprint *print = NULL;
     s->diarize.model = cli_choose_model(command, s->diarize.model, model, sizeof model);
+    s->diarize.embedding = cli_choose_embedding(s->diarize.embedding);
     if (!s->diarize.model) return EXIT_FAILED;
     int code = EXIT_FAILED;
     cli_catch_signals();
@@ -110,11 +113,12 @@ int cli_enroll(int argc, char **argv)
     settings s = {0};
     motet_diarize_options_init(&s.diarize);
     s.diarize.speakers = 1;
-    for (int option; (option = getopt_long(argc, argv, "o:m:t:h", long_options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "o:m:e:t:h", long_options, NULL)) != -1;) {
         switch (option) {
         case 'h': help(); return EXIT_DONE;
         case 'o': s.output = optarg; break;
         case 'm': s.diarize.model = optarg; break;
+        case 'e': s.diarize.embedding = optarg; break;
         case 't':
             if (!cli_int(command, "threads", optarg, 1, 1024, &s.diarize.threads)) return EXIT_MISUSE;
             break;

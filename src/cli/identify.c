@@ -33,6 +33,7 @@ static void help(void)
            "  -n, --speakers N         exactly N speakers in each recording (default: found out)\n"
            "  -m, --model FILE         a diarizer model, the one the prints were made with (default motet-cnn;\n"
            "                           $MOTET_MODEL)\n"
+           "  -e, --embedding FILE     voices from this network in place of the model's own ($MOTET_EMBEDDING)\n"
            "  -t, --threads N          default: as many as the process may use\n"
            "  -h, --help\n\n"
            "Exit status: 0 done, 1 failed, 2 wrong usage, 3 some recordings failed.\n",
@@ -46,6 +47,7 @@ static const struct option long_options[] = {{"known", required_argument, NULL, 
                                              {"margin", required_argument, NULL, OPTION_MARGIN},
                                              {"speakers", required_argument, NULL, 'n'},
                                              {"model", required_argument, NULL, 'm'},
+                                             {"embedding", required_argument, NULL, 'e'},
                                              {"threads", required_argument, NULL, 't'},
                                              {"help", no_argument, NULL, 'h'},
                                              {NULL, 0, NULL, 0}};
@@ -55,6 +57,7 @@ static bool set_option(settings *s, int option, const char *text)
     switch (option) {
     case 'k': s->known = text; return true;
     case 'm': s->diarize.model = text; return true;
+    case 'e': s->diarize.embedding = text; return true;
     case 'n': return cli_int(command, "speakers", text, 1, 1000, &s->diarize.speakers);
     case 't': return cli_int(command, "threads", text, 1, 1024, &s->diarize.threads);
     case OPTION_SIMILARITY: return cli_number(command, "similarity", text, -1, 1, &s->matching.similarity);
@@ -110,6 +113,7 @@ static int run(settings *s)
     int code = EXIT_FAILED;
     cli_catch_signals();
     s->diarize.model = cli_choose_model(command, s->diarize.model, model, sizeof model);
+    s->diarize.embedding = cli_choose_embedding(s->diarize.embedding);
     if (!s->diarize.model) return EXIT_FAILED;
     if (motet_diarizer_create(&s->diarize, &diarizer) != MOTET_OK ||
         motet_known_open(s->known, motet_diarizer_describe(diarizer), &known) != MOTET_OK)
@@ -126,7 +130,7 @@ int cli_identify(int argc, char **argv)
     settings s = {0};
     motet_diarize_options_init(&s.diarize);
     motet_known_options_init(&s.matching);
-    for (int option; (option = getopt_long(argc, argv, "k:n:m:t:h", long_options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "k:n:m:e:t:h", long_options, NULL)) != -1;) {
         if (option == 'h') {
             help();
             return EXIT_DONE;

@@ -56,7 +56,7 @@ static void help(void)
            "      --plain              lines instead of a picture on a terminal\n"
            "  -q, --quiet              neither\n\n"
            "Work\n"
-           "  -m, --model FILE, -t, --threads N\n"
+           "  -m, --model FILE, -e, --embedding FILE, -t, --threads N\n"
            "      --hop S              seconds from one 3-second window to the next (default %g)\n"
            "  -h, --help\n",
            o.diarize.hop, o.latency, o.refine, o.diarize.hop);
@@ -83,6 +83,7 @@ static const struct option long_options[] = {{"source", required_argument, NULL,
                                              {"min-turn", required_argument, NULL, OPTION_MIN_TURN},
                                              {"min-gap", required_argument, NULL, OPTION_MIN_GAP},
                                              {"model", required_argument, NULL, 'm'},
+                                             {"embedding", required_argument, NULL, 'e'},
                                              {"hop", required_argument, NULL, OPTION_HOP},
                                              {"threads", required_argument, NULL, 't'},
                                              {"help", no_argument, NULL, 'h'},
@@ -137,7 +138,7 @@ static bool read_options(request *r, int argc, char **argv, int *code)
     settings_init(&r->settings, command);
     r->settings.diarize.hop = 0.5;
     *code = EXIT_MISUSE;
-    for (int option; (option = getopt_long(argc, argv, "s:f:o:qm:n:t:h", long_options, NULL)) != -1;) {
+    for (int option; (option = getopt_long(argc, argv, "s:f:o:qm:e:n:t:h", long_options, NULL)) != -1;) {
         if (option == 'h') {
             help();
             *code = EXIT_DONE;

@@ -9,7 +9,7 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/pool.h"
-#include "diarize/model.h"
+#include "diarize/listener.h"
 #include "diarize/windows.h"
 
 /* A local speaker that the network gives less than this is none (seconds). */
@@ -18,9 +18,9 @@ static const float MIN_ACTIVE = 0.1f;
 struct motet_diarizer {
     motet_diarize_options options;
     motet_diarizer_info info;
-    char *model_path;
+    char *model_path, *embedding_path; /* the latter NULL: voices are the model's */
     char identity[17];
-    mt_model *model;
+    mt_listener *listener;
     mt_mel *mel; /* NULL when the model takes samples */
     mt_windows windows;
     mt_record record;
@@ -101,9 +101,10 @@ static motet_status set_up(motet_diarizer *d)
 {
     double before = now_ms();
     int threads = d->options.threads ? d->options.threads : mt_cpu_count(), hop = 0;
-    MT_TRY(mt_model_open(d->model_path, threads, &d->model));
-    MT_TRY(mt_file_identity(d->model_path, d->identity));
-    const mt_model_description *m = mt_model_describe(d->model);
+    MT_TRY(mt_listener_open(d->model_path, d->embedding_path, threads, &d->listener));
+    MT_TRY(mt_file_identity(d->embedding_path ? d->embedding_path : d->model_path, d->identity));
+    const mt_model_description *m = mt_listener_describe(d->listener);
+    const char *const *embedding = mt_listener_embedding(d->listener);
     MT_TRY(choose_hop(&d->options, m, &hop));
     if (m->log_mel) MT_TRY(mt_mel_create(&m->mel, &d->mel));
     int row = m->log_mel ? m->mel.frame_step : 1;
@@ -119,7 +120,11 @@ static motet_status set_up(motet_diarizer *d)
                                     .model_name = m->name,
                                     .model_version = m->version,
                                     .model_licence = m->licence,
-                                    .model_identity = d->identity,
+                                    .embedding_path = d->embedding_path ? d->embedding_path : "",
+                                    .embedding_name = embedding ? embedding[0] : "",
+                                    .embedding_version = embedding ? embedding[1] : "",
+                                    .embedding_licence = embedding ? embedding[2] : "",
+                                    .voice_identity = d->identity,
                                     .sample_rate = m->sample_rate,
                                     .window = (double)m->window / m->sample_rate,
                                     .hop = (double)hop / m->sample_rate,
@@ -142,7 +147,10 @@ motet_status motet_diarizer_create(const motet_diarize_options *options, motet_d
     d->options = *options;
     d->model_path = mt_copy_string(options->model);
     d->options.model = d->model_path;
-    motet_status status = d->model_path ? set_up(d) : mt_fail_memory(strlen(options->model));
+    if (options->embedding) d->embedding_path = mt_copy_string(options->embedding);
+    d->options.embedding = d->embedding_path;
+    bool copied = d->model_path && (d->embedding_path || !options->embedding);
+    motet_status status = copied ? set_up(d) : mt_fail_memory(strlen(options->model));
     if (status != MOTET_OK) {
         motet_diarizer_destroy(d);
         return status;
@@ -159,8 +167,9 @@ void motet_diarizer_destroy(motet_diarizer *d)
     mt_windows_reset(&d->windows);
     mt_mel_destroy(d->mel);
     mt_free(d->early);
-    mt_model_close(d->model);
+    mt_listener_close(d->listener);
     mt_free(d->model_path);
+    mt_free(d->embedding_path);
     mt_free(d);
 }
 
@@ -201,7 +210,7 @@ static float likely_seconds(const float *probabilities, int frames, int stride, 
 /* The local speakers of a window that say anything go on record. */
 static motet_status keep_voices(motet_diarizer *d, const mt_encoding *encoding, int64_t start)
 {
-    const mt_model_description *m = mt_model_describe(d->model);
+    const mt_model_description *m = mt_listener_describe(d->listener);
     MT_TRY(mt_record_window_begin(&d->record, start));
     for (int k = 0; k < m->speakers; k++) {
         const float *active = encoding->active + k, *alone = encoding->alone + k;
@@ -233,7 +242,7 @@ static motet_status put_on_record(motet_diarizer *d, const float *rows, int64_t 
 {
     const mt_encoding *encoding;
     double before = now_ms();
-    MT_TRY(mt_model_encode(d->model, rows, &encoding));
+    MT_TRY(mt_listener_encode(d->listener, rows, start * mt_listener_describe(d->listener)->frame_step, &encoding));
     *encode_ms = d->features_ms + now_ms() - before;
     d->features_ms = 0;
     if (d->provisional) mt_record_window_drop(&d->record);
@@ -392,7 +401,7 @@ const mt_speaker_rules *mt_diarizer_rules(const motet_diarizer *d)
 
 double mt_diarizer_lookahead(const motet_diarizer *d)
 {
-    const mt_model_description *m = mt_model_describe(d->model);
+    const mt_model_description *m = mt_listener_describe(d->listener);
     return m->log_mel ? (m->mel.frame_length - m->mel.frame_step) / 2.0 / m->sample_rate : 0;
 }
 

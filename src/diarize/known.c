@@ -25,11 +25,12 @@ void motet_known_options_init(motet_known_options *options)
 
 static motet_status check_model(const motet_voiceprint *print, const motet_diarizer_info *model, const char *path)
 {
-    if (strcmp(print->model_identity, model->model_identity))
+    mt_voice_model from = mt_voices_of(model);
+    if (strcmp(print->model_identity, model->voice_identity))
         return mt_fail(MOTET_ERROR_UNSUPPORTED,
                        "%s: a voice print of model %s %s (%s) says nothing to model %s %s (%s): enrol again", path,
-                       print->model_name, print->model_version, print->model_identity, model->model_name,
-                       model->model_version, model->model_identity);
+                       print->model_name, print->model_version, print->model_identity, from.name, from.version,
+                       model->voice_identity);
     if (print->dims != model->voice_dims)
         return mt_fail(MOTET_ERROR_FORMAT, "%s: \"vector\" has %d values, those of its model have %d", path,
                        print->dims, model->voice_dims);

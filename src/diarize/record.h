@@ -9,7 +9,7 @@
 #include "core/status.h"
 #include "core/store.h"
 
-enum { MT_MAX_VOICE = 1024 }; /* the longest voice vector */
+enum { MT_MAX_VOICE = 2048 }; /* the longest voice vector */
 
 typedef struct mt_voice {
     int32_t window;

@@ -50,10 +50,18 @@ static motet_status make(const char *name, const char *model, const char *versio
     return mt_fail_memory(strlen(model) + strlen(version) + strlen(identity));
 }
 
+mt_voice_model mt_voices_of(const motet_diarizer_info *info)
+{
+    bool own = !info->embedding_path || !*info->embedding_path;
+    return own ? (mt_voice_model){info->model_name, info->model_version}
+               : (mt_voice_model){info->embedding_name, info->embedding_version};
+}
+
 motet_status motet_voiceprint_create(const char *name, const motet_diarizer_info *model, motet_voiceprint **out)
 {
     *out = NULL;
-    return make(name, model->model_name, model->model_version, model->model_identity, out);
+    mt_voice_model from = mt_voices_of(model);
+    return make(name, from.name, from.version, model->voice_identity, out);
 }
 
 void motet_voiceprint_destroy(motet_voiceprint *print)

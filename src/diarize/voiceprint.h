@@ -13,6 +13,13 @@ struct motet_voiceprint {
     float *sum; /* of unit vectors, each times its weight */
 };
 
+/* The network that a diarizer's voices come from. */
+typedef struct mt_voice_model {
+    const char *name, *version;
+} mt_voice_model;
+
+mt_voice_model mt_voices_of(const motet_diarizer_info *info);
+
 /* Reads a file; its vector is of unit length. The model is whatever the file says. Errors: IO, FORMAT, MEMORY, all
  * naming the file. */
 motet_status mt_voiceprint_read(const char *path, motet_voiceprint **out);

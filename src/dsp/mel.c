@@ -279,3 +279,16 @@ void mt_mel_reset(mt_mel *mel)
 {
     begin_stream(mel);
 }
+
+motet_status mt_mel_window(mt_mel *mel, const float *samples, size_t count, float *frames)
+{
+    const float *some;
+    size_t came, bins = (size_t)mel->options.bins;
+    begin_stream(mel);
+    MT_TRY(mt_mel_push(mel, samples, count, &some, &came));
+    memcpy(frames, some, came * bins * sizeof *frames);
+    frames += came * bins;
+    MT_TRY(mt_mel_finish(mel, &some, &came));
+    memcpy(frames, some, came * bins * sizeof *frames);
+    return MOTET_OK;
+}

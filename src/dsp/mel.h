@@ -34,6 +34,10 @@ motet_status mt_mel_push(mt_mel *mel, const float *samples, size_t count, const 
 /* The end of the stream: hands back the frames that are left. The next push begins a new stream. Errors: MEMORY. */
 motet_status mt_mel_finish(mt_mel *mel, const float **frames, size_t *frame_count);
 
+/* A stream of its own: the frames of `count` samples, a multiple of frame_step, to frames[count / frame_step][bins].
+ * Errors: MEMORY. */
+motet_status mt_mel_window(mt_mel *mel, const float *samples, size_t count, float *frames);
+
 /* Forgets the stream under way. */
 void mt_mel_reset(mt_mel *mel);
 

@@ -20,7 +20,7 @@ enum { DIMS = 4 };
 
 static const motet_diarizer_info model = {.model_name = "test",
                                           .model_version = "1",
-                                          .model_identity = "0123456789abcdef",
+                                          .voice_identity = "0123456789abcdef",
                                           .voice_dims = DIMS,
                                           .threshold = 0.4};
 

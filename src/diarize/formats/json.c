@@ -11,6 +11,13 @@ static void write_model(mt_json *json, const motet_diarizer_info *info)
     mt_json_string(json, "path", info->model_path);
     mt_json_number(json, "load_ms", info->load_ms, 1);
     mt_json_close(json, '}');
+    if (!info->embedding_path || !*info->embedding_path) return;
+    mt_json_open(json, "embedding", '{');
+    mt_json_string(json, "name", info->embedding_name);
+    mt_json_string(json, "version", info->embedding_version);
+    mt_json_string(json, "licence", info->embedding_licence);
+    mt_json_string(json, "path", info->embedding_path);
+    mt_json_close(json, '}');
 }
 
 static void write_count(mt_json *json, const char *key, int count)

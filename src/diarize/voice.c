@@ -1,0 +1,21 @@
+#include "diarize/voice.h"
+
+#include <math.h>
+
+#include "diarize/record.h"
+
+motet_status mt_voice_describe(const mt_network *n, int *length, double *threshold, double *similarity)
+{
+    MT_TRY(mt_network_int(n, "motet.voice", 1, MT_MAX_VOICE, length));
+    MT_TRY(mt_network_number(n, "motet.threshold", 0, 2, threshold));
+    *similarity = 1 - *threshold;
+    return mt_network_maybe_number(n, "motet.similarity", -1, 1, similarity);
+}
+
+void mt_voice_read(const float *from, int length, float *to)
+{
+    double square = 0;
+    for (int i = 0; i < length; i++) square += (double)from[i] * from[i];
+    double scale = isfinite(square) && square > 0 ? 1 / sqrt(square) : 0;
+    for (int i = 0; i < length; i++) to[i] = scale > 0 ? (float)(from[i] * scale) : 0;
+}
