@@ -183,6 +183,12 @@ UNUSED piece attribute_int(const char *name, int64_t n)
     return attribute(name, 2, number(3, (uint64_t)n));
 }
 
+/* list: "3 1 1" */
+UNUSED piece attribute_ints(const char *name, const char *list)
+{
+    return attribute(name, 7, dims(8, list));
+}
+
 UNUSED piece attribute_float(const char *name, float f)
 {
     return attribute(name, 1, single(2, f));
