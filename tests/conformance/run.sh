@@ -42,6 +42,7 @@ at_least() {
 
 step streams "within .* of|^ERROR|skipped:" "$build/tests/test_streams"
 step score "pairs" .venv/bin/python tests/conformance/score/oracle.py check "$build/motet"
+step pairs "^FAILED|^ok" .venv/bin/python tests/conformance/pairs.py "$build/motet"
 step zoo "^(ok|FAIL) " tests/zoo/run.sh "$build"
 step optimized "^WRONG" .venv/bin/python tests/conformance/optimized.py "$build/motet" models out/zoo
 step quantised "^WRONG|MB; cosines" .venv/bin/python tests/conformance/quantised.py "$build/motet" models/motet-cnn.onnx \
