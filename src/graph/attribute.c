@@ -13,6 +13,7 @@ static int type_of(const Onnx__AttributeProto *proto)
     if (proto->has_i) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
     if (proto->has_s) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING;
     if (proto->t) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR;
+    if (proto->sparse_tensor) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__SPARSE_TENSOR;
     if (proto->g) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH;
     if (proto->n_floats) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOATS;
     if (proto->n_ints) return ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS;
@@ -65,10 +66,21 @@ static motet_status copy_tensor(mt_builder *b, const mt_scope *scope, const Onnx
     return mt_charge(b, scope, (size_t)tensor->count);
 }
 
+static motet_status copy_sparse(mt_builder *b, const mt_scope *scope, const Onnx__SparseTensorProto *proto,
+                                const motet_tensor **out)
+{
+    motet_tensor *tensor;
+    MT_TRY(mt_model_tensor(b->model, &tensor));
+    MT_TRY(mt_file_sparse_tensor(b->file, proto, tensor));
+    *out = tensor;
+    return mt_charge(b, scope, (size_t)tensor->count);
+}
+
 /* The parts of an attribute that are single messages must be there when the type says so. */
 static motet_status check_present(const Onnx__AttributeProto *proto, int type)
 {
     bool missing = (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR && !proto->t) ||
+                   (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__SPARSE_TENSOR && !proto->sparse_tensor) ||
                    (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH && !proto->g) ||
                    (type == ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TYPE_PROTO && !proto->tp);
     return missing ? mt_fail(MOTET_ERROR_FORMAT, "its value is missing") : MOTET_OK;
@@ -107,6 +119,9 @@ static motet_status copy_value(mt_builder *b, const mt_scope *scope, const Onnx_
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR:
         out->kind = MT_ATTRIBUTE_TENSOR;
         return copy_tensor(b, scope, proto->t, &out->tensor);
+    case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__SPARSE_TENSOR:
+        out->kind = MT_ATTRIBUTE_SPARSE;
+        return copy_sparse(b, scope, proto->sparse_tensor, &out->tensor);
     case ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__GRAPH:
         out->kind = MT_ATTRIBUTE_GRAPH;
         return mt_build_graph(b, scope, proto->g, &out->graph);

@@ -34,17 +34,29 @@ static motet_status declare(mt_builder *b, mt_scope *scope, const char *name, in
     return MOTET_OK;
 }
 
+static motet_status declare_initializer(mt_builder *b, mt_scope *scope, const char *name, motet_tensor **out)
+{
+    int value;
+    MT_TRY(declare(b, scope, mt_text(name), &value));
+    MT_TRY(mt_model_tensor(b->model, out));
+    b->model->values[value].tensor = *out;
+    return MOTET_OK;
+}
+
 static motet_status declare_initializers(mt_builder *b, mt_scope *scope, const Onnx__GraphProto *proto)
 {
-    if (proto->n_sparse_initializer) return mt_fail(MOTET_ERROR_UNSUPPORTED, "sparse initializers are not supported");
     for (size_t i = 0; i < proto->n_initializer; i++) {
-        int value;
         motet_tensor *tensor;
-        MT_TRY(declare(b, scope, mt_text(proto->initializer[i]->name), &value));
-        MT_TRY(mt_model_tensor(b->model, &tensor));
+        MT_TRY(declare_initializer(b, scope, proto->initializer[i]->name, &tensor));
         MT_TRY(mt_file_tensor(b->file, proto->initializer[i], tensor));
         MT_TRY(mt_charge(b, scope, (size_t)tensor->count));
-        b->model->values[value].tensor = tensor;
+    }
+    for (size_t i = 0; i < proto->n_sparse_initializer; i++) {
+        const Onnx__TensorProto *values = proto->sparse_initializer[i]->values; /* has the name of the whole */
+        motet_tensor *tensor;
+        MT_TRY(declare_initializer(b, scope, values ? values->name : NULL, &tensor));
+        MT_TRY(mt_file_sparse_tensor(b->file, proto->sparse_initializer[i], tensor));
+        MT_TRY(mt_charge(b, scope, (size_t)tensor->count));
     }
     return MOTET_OK;
 }
@@ -211,9 +223,10 @@ static motet_status fill_node(mt_builder *b, const mt_scope *scope, const Onnx__
     return mt_build_attributes(b, scope, proto, node);
 }
 
-static motet_status add_node(mt_builder *b, mt_scope *scope, mt_node *node)
+static motet_status add_node(mt_builder *b, mt_scope *scope, const Onnx__NodeProto *proto, mt_node *node)
 {
-    const mt_function *function = mt_find_function(b, node->domain, node->type);
+    const mt_function *function;
+    MT_TRY(mt_find_function(b, proto, node, &function));
     return function ? mt_expand_call(b, scope, function, node) : mt_append_node(scope, node);
 }
 
@@ -230,7 +243,7 @@ motet_status mt_build_nodes(mt_builder *b, mt_scope *scope, Onnx__NodeProto *con
         if (is_constant(protos[i])) continue;
         MT_TRY(start_node(b, scope, protos[i], i, &node));
         MT_TRY_AS(fill_node(b, scope, protos[i], node), "node '%s' (%s)", node->name, node->type);
-        MT_TRY(add_node(b, scope, node));
+        MT_TRY(add_node(b, scope, protos[i], node));
     }
     return MOTET_OK;
 }

@@ -69,7 +69,9 @@ motet_status mt_build_constant(mt_builder *b, const mt_node *node, motet_tensor 
 
 /* function.c */
 motet_status mt_read_functions(mt_builder *b);
-const mt_function *mt_find_function(const mt_builder *b, const char *domain, const char *name);
+/* *out: the function that the node calls, NULL when it calls none. */
+motet_status mt_find_function(const mt_builder *b, const Onnx__NodeProto *proto, const mt_node *node,
+                              const mt_function **out);
 motet_status mt_expand_call(mt_builder *b, const mt_scope *scope, const mt_function *function, const mt_node *node);
 motet_status mt_charge(mt_builder *b, const mt_scope *scope, size_t amount); /* against MT_MAX_EXPANSION */
 

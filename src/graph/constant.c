@@ -32,6 +32,7 @@ static motet_status fill(const mt_attribute *value, motet_tensor *out)
     case MT_ATTRIBUTE_FLOATS: return fill_list(MOTET_FLOAT, 1, value->count, value->floats, out);
     case MT_ATTRIBUTE_INTS: return fill_list(MOTET_INT64, 1, value->count, value->ints, out);
     case MT_ATTRIBUTE_STRINGS: return fill_strings(1, value->count, value->strings, out);
+    case MT_ATTRIBUTE_SPARSE:
     case MT_ATTRIBUTE_TENSOR: mt_tensor_share(out, value->tensor, value->tensor->rank, value->tensor->dims); break;
     default: return mt_fail(MOTET_ERROR_UNSUPPORTED, "the attribute '%s' is of an unsupported kind", value->name);
     }

@@ -38,24 +38,27 @@ static motet_status read_defaults(mt_builder *b, mt_function *function)
     return MOTET_OK;
 }
 
-/* "my.domain\nLeaky": what a function is found by. False when that is longer than any function's. */
-static bool make_key(const char *domain, const char *name, char key[KEY_BYTES])
+/* "my.domain\nLeaky\n", with the overload behind it where there is one: what a function is found by. False when that is
+ * longer than any function's. */
+static bool make_key(const char *domain, const char *name, const char *overload, char key[KEY_BYTES])
 {
-    int length = snprintf(key, KEY_BYTES, "%s\n%s", domain, name);
+    int length = snprintf(key, KEY_BYTES, "%s\n%s\n%s", domain, name, overload);
     return length > 0 && length < KEY_BYTES;
 }
 
 static motet_status index_function(mt_builder *b, int index)
 {
     const Onnx__FunctionProto *proto = b->functions[index].proto;
+    const char *overload = mt_file_unknown_text(b->file, &proto->base, MT_FUNCTION_OVERLOAD);
     char key[KEY_BYTES];
     int other;
+    if (!overload) return mt_fail_memory(sizeof key);
     if (proto->n_opset_import > MT_MAX_IMPORTS)
         return mt_fail(MOTET_ERROR_LIMIT, "more than %d sets of operators are imported", MT_MAX_IMPORTS);
-    if (!make_key(mt_text(proto->domain), mt_text(proto->name), key))
+    if (!make_key(mt_text(proto->domain), mt_text(proto->name), overload, key))
         return mt_fail(MOTET_ERROR_LIMIT, "its name is longer than %d bytes", KEY_BYTES);
     if (mt_names_find(&b->function_names, key, &other))
-        return mt_fail(MOTET_ERROR_UNSUPPORTED, "there are two of them; overloads are not supported");
+        return mt_fail(MOTET_ERROR_FORMAT, "there are two of them, with the overload '%.64s'", overload);
     char *kept = mt_arena_string(&b->model->arena, key);
     if (!kept || !mt_names_add(&b->function_names, kept, index)) return mt_fail_memory(sizeof key);
     return MOTET_OK;
@@ -74,13 +77,18 @@ motet_status mt_read_functions(mt_builder *b)
     return MOTET_OK;
 }
 
-const mt_function *mt_find_function(const mt_builder *b, const char *domain, const char *name)
+motet_status mt_find_function(const mt_builder *b, const Onnx__NodeProto *proto, const mt_node *node,
+                              const mt_function **out)
 {
     char key[KEY_BYTES];
     int index;
-    if (!b->function_names.count || !make_key(domain, name, key) || !mt_names_find(&b->function_names, key, &index))
-        return NULL;
-    return &b->functions[index];
+    *out = NULL;
+    if (!b->function_names.count) return MOTET_OK;
+    const char *overload = mt_file_unknown_text(b->file, &proto->base, MT_NODE_OVERLOAD);
+    if (!overload) return mt_fail_memory(sizeof key);
+    if (make_key(node->domain, node->type, overload, key) && mt_names_find(&b->function_names, key, &index))
+        *out = &b->functions[index];
+    return MOTET_OK;
 }
 
 /* --- expanding ------------------------------------------------------------------------------------------------ */

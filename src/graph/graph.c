@@ -59,6 +59,7 @@ const char *mt_attribute_kind_name(mt_attribute_kind kind)
                                         [MT_ATTRIBUTE_STRINGS] = "a list of strings",
                                         [MT_ATTRIBUTE_TENSOR] = "a tensor",
                                         [MT_ATTRIBUTE_GRAPH] = "a graph",
+                                        [MT_ATTRIBUTE_SPARSE] = "a sparse tensor",
                                         [MT_ATTRIBUTE_TYPE] = "a type",
                                         [MT_ATTRIBUTE_OTHER] = "of a kind that is not supported"};
     return names[kind];

@@ -34,8 +34,9 @@ typedef enum mt_attribute_kind {
     MT_ATTRIBUTE_STRINGS,
     MT_ATTRIBUTE_TENSOR,
     MT_ATTRIBUTE_GRAPH,
-    MT_ATTRIBUTE_TYPE, /* s: a serialised TypeProto */
-    MT_ATTRIBUTE_OTHER /* sparse tensors, lists of tensors or graphs: no operator here reads them */
+    MT_ATTRIBUTE_SPARSE, /* tensor: all its elements, zeros too; only Constant has such */
+    MT_ATTRIBUTE_TYPE,   /* s: a serialised TypeProto */
+    MT_ATTRIBUTE_OTHER   /* lists of tensors, sparse tensors or graphs: no operator here reads them */
 } mt_attribute_kind;
 
 typedef struct mt_attribute mt_attribute;

@@ -77,23 +77,36 @@ static motet_status note_problem(motet_model *model, motet_status status)
 
 /* --- weights -------------------------------------------------------------------------------------------------- */
 
+/* Counts what was read, and lets go of it; what could not be read is a problem. */
+static motet_status count_weight(motet_model *model, motet_status status, motet_tensor *tensor, bool external)
+{
+    if (status != MOTET_OK) return note_problem(model, status);
+    int64_t bytes = tensor->count * (int64_t)motet_type_size(tensor->type);
+    motet_model_weights *weights = &model->weights[tensor->type];
+    weights->type = tensor->type;
+    weights->tensors++;
+    weights->elements += tensor->count;
+    weights->bytes += bytes;
+    model->about.weights++;
+    model->about.parameters += tensor->count;
+    model->about.bytes += bytes;
+    if (external) model->about.external_bytes += bytes;
+    mt_tensor_clear(tensor);
+    return MOTET_OK;
+}
+
 static motet_status count_tensor(motet_model *model, const Onnx__TensorProto *proto)
 {
     motet_tensor tensor = {0};
-    motet_status status = mt_file_tensor(model->file, proto, &tensor);
-    if (status != MOTET_OK) return note_problem(model, status);
-    int64_t bytes = tensor.count * (int64_t)motet_type_size(tensor.type);
-    motet_model_weights *weights = &model->weights[tensor.type];
-    weights->type = tensor.type;
-    weights->tensors++;
-    weights->elements += tensor.count;
-    weights->bytes += bytes;
-    model->about.weights++;
-    model->about.parameters += tensor.count;
-    model->about.bytes += bytes;
-    if (proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL) model->about.external_bytes += bytes;
-    mt_tensor_clear(&tensor);
-    return MOTET_OK;
+    bool external = proto->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
+    return count_weight(model, mt_file_tensor(model->file, proto, &tensor), &tensor, external);
+}
+
+/* With its zeros. */
+static motet_status count_sparse(motet_model *model, const Onnx__SparseTensorProto *proto)
+{
+    motet_tensor tensor = {0};
+    return count_weight(model, mt_file_sparse_tensor(model->file, proto, &tensor), &tensor, false);
 }
 
 /* --- operators ------------------------------------------------------------------------------------------------ */
@@ -174,6 +187,7 @@ static motet_status walk_graph(const walk *w, const Onnx__GraphProto *proto);
 static motet_status walk_attribute(const walk *w, const Onnx__AttributeProto *proto)
 {
     if (proto->t) MT_TRY(count_tensor(w->model, proto->t));
+    if (proto->sparse_tensor) MT_TRY(count_sparse(w->model, proto->sparse_tensor));
     for (size_t i = 0; i < proto->n_tensors; i++) MT_TRY(count_tensor(w->model, proto->tensors[i]));
     if (proto->g) {
         w->model->about.graphs++;
@@ -196,6 +210,8 @@ static motet_status walk_nodes(const walk *w, Onnx__NodeProto *const *protos, si
 static motet_status walk_graph(const walk *w, const Onnx__GraphProto *proto)
 {
     for (size_t i = 0; i < proto->n_initializer; i++) MT_TRY(count_tensor(w->model, proto->initializer[i]));
+    for (size_t i = 0; i < proto->n_sparse_initializer; i++)
+        MT_TRY(count_sparse(w->model, proto->sparse_initializer[i]));
     return walk_nodes(w, proto->node, proto->n_node);
 }
 

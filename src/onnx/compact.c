@@ -118,6 +118,12 @@ static const ProtobufCMessageDescriptor *submessage(const ProtobufCMessageDescri
     return known && known->type == PROTOBUF_C_TYPE_MESSAGE ? known->descriptor : NULL;
 }
 
+static bool is_overload(const ProtobufCMessageDescriptor *message, uint32_t number)
+{
+    return (message == &onnx__function_proto__descriptor && number == MT_FUNCTION_OVERLOAD) ||
+           (message == &onnx__node_proto__descriptor && number == MT_NODE_OVERLOAD);
+}
+
 static bool is_text(const ProtobufCFieldDescriptor *known)
 {
     return known && (known->type == PROTOBUF_C_TYPE_STRING || known->type == PROTOBUF_C_TYPE_BYTES);
@@ -141,13 +147,14 @@ static motet_status copy_field(compactor *c, const ProtobufCMessageDescriptor *m
 {
     const ProtobufCFieldDescriptor *known = protobuf_c_message_descriptor_get_field(message, field->number);
     const ProtobufCMessageDescriptor *inner = submessage(message, field->number, known);
-    if (known ? is_unread(message, known->name) : !inner) return MOTET_OK;
-    if ((inner || is_text(known)) && field->type != MT_WIRE_BYTES)
+    bool text = is_text(known) || is_overload(message, field->number);
+    if (known ? is_unread(message, known->name) : !inner && !text) return MOTET_OK;
+    if ((inner || text) && field->type != MT_WIRE_BYTES)
         return wrong_at(c, field->start, "a number where text or a message is expected");
     if (inner) return copy_submessage(c, inner, field, depth);
-    if (is_text(known) && ++c->strings > MAX_STRINGS)
-        return mt_fail(MOTET_ERROR_LIMIT, "more than %d strings", MAX_STRINGS);
-    if (message == &onnx__tensor_proto__descriptor && strcmp(known->name, "raw_data") == 0) return put_span(c, field);
+    if (text && ++c->strings > MAX_STRINGS) return mt_fail(MOTET_ERROR_LIMIT, "more than %d strings", MAX_STRINGS);
+    if (known && message == &onnx__tensor_proto__descriptor && strcmp(known->name, "raw_data") == 0)
+        return put_span(c, field);
     return put(c, field->start, (size_t)(field->payload - field->start) + field->length);
 }
 

@@ -12,8 +12,9 @@ typedef struct mt_span {
     uint64_t offset, length;
 } mt_span;
 
-/* FunctionProto.attribute_proto, the attributes with defaults, is younger than the schema that Debian ships. */
-enum { MT_FUNCTION_ATTRIBUTE_PROTO = 11 };
+/* Fields that are younger than the schema that Debian ships: the attributes of a function with their defaults, and
+ * which of several functions of one name is meant. protobuf-c keeps them as bytes. */
+enum { MT_FUNCTION_ATTRIBUTE_PROTO = 11, MT_FUNCTION_OVERLOAD = 13, MT_NODE_OVERLOAD = 8 };
 
 /* Checks and copies a file that is one message (a ModelProto, a TensorProto). *out is freed with mt_free. Errors:
  * FORMAT with the byte where the file goes wrong, LIMIT, MEMORY. */

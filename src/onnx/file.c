@@ -44,17 +44,34 @@ static motet_status unpack(mt_file *file, const ProtobufCMessageDescriptor *desc
     return mt_fail(MOTET_ERROR_FORMAT, "a field is not of the kind that ONNX gives it");
 }
 
+/* Before the bytes of an unknown field stands their length. */
+static mt_map payload_of(const ProtobufCMessageUnknownField *field)
+{
+    size_t prefix = 0;
+    while (prefix < field->len && field->data[prefix] >= 0x80) prefix++;
+    if (prefix == field->len) return (mt_map){field->data, 0};
+    return (mt_map){field->data + prefix + 1, field->len - prefix - 1};
+}
+
 motet_status mt_file_unpack_attribute(mt_file *file, const ProtobufCMessageUnknownField *field,
                                       const Onnx__AttributeProto **out)
 {
     const ProtobufCMessage *message;
-    size_t prefix = 0; /* the length stands before the bytes */
-    while (prefix < field->len && field->data[prefix] >= 0x80) prefix++;
-    if (prefix == field->len) return mt_fail(MOTET_ERROR_FORMAT, "an attribute does not end");
-    MT_TRY(
-        unpack(file, &onnx__attribute_proto__descriptor, field->data + prefix + 1, field->len - prefix - 1, &message));
+    mt_map payload = payload_of(field);
+    MT_TRY(unpack(file, &onnx__attribute_proto__descriptor, payload.bytes, payload.size, &message));
     *out = (const Onnx__AttributeProto *)message;
     return MOTET_OK;
+}
+
+const char *mt_file_unknown_text(mt_file *file, const ProtobufCMessage *message, uint32_t number)
+{
+    for (unsigned i = message->n_unknown_fields; i-- > 0;) { /* the last one counts, as protobuf has it */
+        const ProtobufCMessageUnknownField *field = &message->unknown_fields[i];
+        if (field->tag != number || field->wire_type != PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED) continue;
+        mt_map payload = payload_of(field);
+        return mt_arena_bytes(&file->arena, (const char *)payload.bytes, payload.size);
+    }
+    return "";
 }
 
 static motet_status read_structure(mt_file *file, const ProtobufCMessageDescriptor *descriptor)

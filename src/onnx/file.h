@@ -37,6 +37,10 @@ motet_status mt_file_open_message_memory(const void *bytes, size_t size, const P
 motet_status mt_file_unpack_attribute(mt_file *file, const ProtobufCMessageUnknownField *field,
                                       const Onnx__AttributeProto **out);
 
+/* A text that protobuf-c left alone because it knows no field `number` of that message, in the file's arena; "" when it
+ * is not there, NULL when memory is short. */
+const char *mt_file_unknown_text(mt_file *file, const ProtobufCMessage *message, uint32_t number);
+
 /* Frees the structure (file->message and file->model are NULL then); weights that tensors show stay. */
 void mt_file_forget_structure(mt_file *file);
 

@@ -312,48 +312,100 @@ motet_status mt_op_scan(mt_op_context *c)
     return status;
 }
 
-/* --- Scan before opset 9: every input has a batch axis, over which Scan as it is now is repeated --------------------
+/* --- Scan before opset 9: every input has a batch axis, over which Scan as it is now is repeated. Input 0 may say how
+ * long each sequence is; what a shorter one leaves of a scan output is 0, as ONNX Runtime has it. -------------------
  */
-
-/* Image `batch` of every input but the first, the lengths of the sequences. */
-static motet_status take_batch(mt_op_context *c, int64_t batch, motet_tensor *slices)
-{
-    for (int i = 1; i < c->in_count; i++) {
-        const motet_tensor *in = c->in[i];
-        int64_t length = mt_span(in->dims, 1, in->rank);
-        MT_TRY(mt_tensor_alloc(&slices[i - 1], in->type, in->rank - 1, in->dims + 1));
-        MT_TRY(mt_copy_row(&slices[i - 1], 0, in, batch * length, length));
-    }
-    return MOTET_OK;
-}
 
 typedef struct batched_scan {
     mt_op_context inner;
     motet_tensor *slices, *made;
     const motet_tensor **in;
     motet_tensor **out;
-    int64_t batches;
+    int scanned; /* inputs, the last ones */
+    int64_t batches, steps;
+    const int64_t *lengths; /* by batch; NULL: all are `steps` */
     yields results;
 } batched_scan;
 
-static motet_status prepare_batches(mt_op_context *c, batched_scan *s)
+static bool is_scanned(const mt_op_context *c, const batched_scan *s, int i)
 {
-    void *in, *out;
-    int64_t steps = -1, scanned = mt_attr_int(c, "num_scan_inputs", 0);
+    return i >= c->in_count - s->scanned;
+}
+
+/* Image `batch` of every input but the first, of sequences the first `steps` elements. */
+static motet_status take_batch(mt_op_context *c, batched_scan *s, int64_t batch, int64_t steps)
+{
+    for (int i = 1; i < c->in_count; i++) {
+        const motet_tensor *in = c->in[i];
+        motet_tensor *slice = &s->slices[i - 1];
+        int64_t dims[MOTET_MAX_RANK];
+        memcpy(dims, in->dims, sizeof dims);
+        if (is_scanned(c, s, i)) dims[1] = steps;
+        MT_TRY(mt_tensor_alloc(slice, in->type, in->rank - 1, dims + 1));
+        MT_TRY(mt_copy_row(slice, 0, in, batch * mt_span(in->dims, 1, in->rank), slice->count));
+    }
+    return MOTET_OK;
+}
+
+/* Zeros behind the elements along the first axis, so that it is `steps` long. */
+static motet_status fill_up(motet_tensor *tensor, int64_t steps)
+{
+    motet_tensor whole = {0};
+    int64_t dims[MOTET_MAX_RANK];
+    if (tensor->dims[0] == steps) return MOTET_OK;
+    memcpy(dims, tensor->dims, sizeof dims);
+    dims[0] = steps;
+    MT_TRY(mt_tensor_alloc(&whole, tensor->type, tensor->rank, dims));
+    if (whole.type != MOTET_STRING && whole.count) memset(whole.data, 0, mt_tensor_bytes(&whole));
+    motet_status status = mt_copy_row(&whole, 0, tensor, 0, tensor->count);
+    mt_tensor_clear(status == MOTET_OK ? tensor : &whole);
+    if (status == MOTET_OK) *tensor = whole;
+    return status;
+}
+
+static motet_status read_lengths(mt_op_context *c, batched_scan *s)
+{
+    const motet_tensor *lengths = mt_in(c, 0);
+    if (!lengths) return MOTET_OK;
+    if (lengths->type != MOTET_INT64) return mt_op_fail_type(c, 0);
+    if (lengths->count != s->batches)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " lengths of %" PRId64 " sequences", lengths->count,
+                          s->batches);
+    s->lengths = lengths->data;
+    for (int64_t i = 0; i < s->batches; i++)
+        if (s->lengths[i] != s->steps && (s->lengths[i] < 1 || s->lengths[i] > s->steps))
+            return mt_op_fail(c, MOTET_ERROR_SHAPE, "a sequence of length %" PRId64 ": expected 1 to %" PRId64,
+                              s->lengths[i], s->steps);
+    return MOTET_OK;
+}
+
+/* The batch axis of every input but the first, and the steps of those that are scanned. */
+static motet_status measure_batches(mt_op_context *c, batched_scan *s)
+{
+    int64_t scanned = mt_attr_int(c, "num_scan_inputs", 0);
+    if (scanned < 1 || scanned > c->in_count - 1)
+        return mt_op_fail(c, MOTET_ERROR_FORMAT, "num_scan_inputs %" PRId64 " of %d inputs", scanned, c->in_count - 1);
+    s->scanned = (int)scanned;
     for (int i = 1; i < c->in_count; i++) {
         const motet_tensor *tensor;
-        bool sequence = i >= c->in_count - scanned;
+        bool sequence = is_scanned(c, s, i);
         MT_TRY(mt_need(c, i, &tensor));
         if (tensor->kind != MOTET_TENSOR || tensor->rank < 1 + sequence)
             return mt_op_fail(c, MOTET_ERROR_SHAPE, "input %d: expected a batch%s", i, sequence ? " of sequences" : "");
         if (i > 1 && tensor->dims[0] != s->batches) return mt_op_fail(c, MOTET_ERROR_SHAPE, "batches of two sizes");
         s->batches = tensor->dims[0];
-        if (sequence) steps = tensor->dims[1];
+        if (sequence && i > c->in_count - s->scanned && tensor->dims[1] != s->steps)
+            return mt_op_fail(c, MOTET_ERROR_SHAPE, "scan inputs of %" PRId64 " and %" PRId64 " steps", s->steps,
+                              tensor->dims[1]);
+        if (sequence) s->steps = tensor->dims[1];
     }
-    const motet_tensor *lengths = mt_in(c, 0);
-    for (int64_t i = 0; lengths && lengths->type == MOTET_INT64 && i < lengths->count; i++)
-        if (((const int64_t *)lengths->data)[i] != steps)
-            return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "sequences of different lengths are not supported");
+    return read_lengths(c, s);
+}
+
+static motet_status prepare_batches(mt_op_context *c, batched_scan *s)
+{
+    void *in, *out;
+    MT_TRY(measure_batches(c, s));
     MT_TRY(empty_tensors(c, c->in_count, &s->slices));
     MT_TRY(empty_tensors(c, c->out_count, &s->made));
     MT_TRY(mt_scratch_array(c, c->in_count, sizeof *s->in, &in));
@@ -375,8 +427,9 @@ static motet_status run_batches(mt_op_context *c, batched_scan *s)
     if (c->in_count < 2) return mt_op_fail(c, MOTET_ERROR_FORMAT, "there is nothing to scan");
     MT_TRY(prepare_batches(c, s));
     for (int64_t batch = 0; batch < s->batches; batch++) {
-        MT_TRY(take_batch(c, batch, s->slices));
+        MT_TRY(take_batch(c, s, batch, s->lengths ? s->lengths[batch] : s->steps));
         MT_TRY(mt_op_scan(&s->inner));
+        for (int i = s->inner.in_count - s->scanned; i < c->out_count; i++) MT_TRY(fill_up(&s->made[i], s->steps));
         MT_TRY(keep_yields(&s->results, s->made));
         clear_all(s->slices, c->in_count);
     }

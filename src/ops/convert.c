@@ -65,23 +65,12 @@ static const struct {
     [MOTET_UINT2] = {WIDE_UNSIGNED, widen_u8},
 };
 
-/* The least and the greatest value of an integer type, and how a double gets between them. */
-#define LEAST_OF(T) ((T)-1 < (T)1 ? -(double)(UINT64_C(1) << (8 * sizeof(T) - 1)) : 0.0)
-#define BEYOND(T)                                                                                                      \
-    ((T)-1 < (T)1 ? (double)(UINT64_C(1) << (8 * sizeof(T) - 1)) : 2.0 * (double)(UINT64_C(1) << (8 * sizeof(T) - 1)))
-#define GREATEST(T) ((T)-1 < (T)1 ? (T)(((UINT64_C(1) << (8 * sizeof(T) - 1)) - 1)) : (T)-1)
-#define SATURATE(T, value)                                                                                             \
-    ((value) >= BEYOND(T)     ? GREATEST(T)                                                                            \
-     : (value) > LEAST_OF(T)  ? (T)(value)                                                                             \
-     : (value) <= LEAST_OF(T) ? (T)LEAST_OF(T)                                                                         \
-                              : (T)0)
-
 #define NARROW_INTS(TYPE, tag, S, T, LOAD, STORE, SIMD, ...)                                                           \
     static void narrow_##tag(void *to, const wide_values *from, wide kind, int n)                                      \
     {                                                                                                                  \
         S *restrict out = to;                                                                                          \
         if (kind == WIDE_FLOAT)                                                                                        \
-            for (int i = 0; i < n; i++) out[i] = SATURATE(T, from->floats[i]);                                         \
+            for (int i = 0; i < n; i++) out[i] = MT_SATURATE(T, from->floats[i]);                                      \
         else                                                                                                           \
             for (int i = 0; i < n; i++) out[i] = (T)from->unsigneds[i];                                                \
     }
@@ -119,7 +108,7 @@ static void narrow_to_bits(uint8_t *restrict out, const wide_values *from, wide 
     uint64_t sign = is_signed ? UINT64_C(1) << (bits - 1) : 0, mask = (UINT64_C(1) << bits) - 1;
     for (int i = 0; i < n; i++) {
         uint64_t value = from->unsigneds[i];
-        if (kind == WIDE_FLOAT) value = (uint64_t)SATURATE(int64_t, from->floats[i]);
+        if (kind == WIDE_FLOAT) value = (uint64_t)MT_SATURATE(int64_t, from->floats[i]);
         out[i] = (uint8_t)(((value & mask) ^ sign) - sign);
     }
 }

@@ -62,7 +62,7 @@ static motet_status view_axes(mt_op_context *c, const motet_tensor *in, unsigned
 typedef void (*reduce_loop)(void *out, const void *in, int64_t rows, int64_t step, int64_t columns);
 
 /* MAP(T, x) is taken of every element, JOIN(a, b) of two accumulators of type A(T), which begin at START(T), and
- * END(a, n) of the result over n elements. */
+ * END(T, a, n) of the result over n elements. */
 #define REDUCE_LOOP(TYPE, tag, S, T, LOAD, STORE, SIMD, name, A, MAP, START, JOIN, END)                                \
     static void name##_##tag(void *out, const void *in, int64_t rows, int64_t step, int64_t columns)                   \
     {                                                                                                                  \
@@ -80,36 +80,37 @@ typedef void (*reduce_loop)(void *out, const void *in, int64_t rows, int64_t ste
                 for (int64_t j = 0; j < columns; j++)                                                                  \
                     lanes[j] = JOIN(lanes[j], (A(T))MAP(T, (T)LOAD(x[i * step + j])));                                 \
         }                                                                                                              \
-        for (int64_t j = 0; j < columns; j++) ((S *)out)[j] = STORE((T)END(lanes[j], rows));                           \
+        for (int64_t j = 0; j < columns; j++) ((S *)out)[j] = STORE(END(T, lanes[j], rows));                           \
     }
 
-#define SAME(T)             T
-#define WIDE(T)             double
-#define MODULAR(T)          uint64_t
-#define IS_SIGNED(T)        ((T)-1 < (T)1)
-#define TOP_BIT(T)          (UINT64_C(1) << (8 * sizeof(T) - 1))
-#define ZERO(T)             0
-#define ONE(T)              1
-#define LOWEST(T)           (-INFINITY)
-#define HIGHEST(T)          INFINITY
-#define LOWEST_INT(T)       (IS_SIGNED(T) ? (T)TOP_BIT(T) : (T)0)
-#define HIGHEST_INT(T)      (IS_SIGNED(T) ? (T)(TOP_BIT(T) - 1) : (T)-1)
-#define PLAIN(T, x)         (x)
-#define SIZE(T, x)          fabs((double)(x))
-#define SIZE_INT(T, x)      (IS_SIGNED(T) && (x) < (T)1 ? 0 - (uint64_t)(x) : (uint64_t)(x))
-#define SQUARE(T, x)        ((double)(x) * (double)(x))
-#define SQUARE_INT(T, x)    ((uint64_t)(x) * (uint64_t)(x))
-#define ADD(a, b)           ((a) + (b))
-#define TIMES(a, b)         ((a) * (b))
-#define SMALLER(a, b)       ((b) < (a) || (b) != (b) ? (b) : (a)) /* NaN wins */
-#define LARGER(a, b)        ((b) > (a) || (b) != (b) ? (b) : (a))
-#define LEAVE(a, n)         (a)
-#define SHARE(a, n)         ((a) / (double)(n))
-#define SHARE_INT(a, n)     ((n) ? (int64_t)(a) / (n) : 0)
-#define ROOT(a, n)          sqrt(a)
-#define ROOT_INT(a, n)      sqrt((double)(a))
-#define LOGARITHM(a, n)     log(a)
-#define LOGARITHM_INT(a, n) log((double)(a))
+#define SAME(T)                T
+#define WIDE(T)                double
+#define MODULAR(T)             uint64_t
+#define IS_SIGNED(T)           ((T)-1 < (T)1)
+#define TOP_BIT(T)             (UINT64_C(1) << (8 * sizeof(T) - 1))
+#define ZERO(T)                0
+#define ONE(T)                 1
+#define LOWEST(T)              (-INFINITY)
+#define HIGHEST(T)             INFINITY
+#define LOWEST_INT(T)          (IS_SIGNED(T) ? (T)TOP_BIT(T) : (T)0)
+#define HIGHEST_INT(T)         (IS_SIGNED(T) ? (T)(TOP_BIT(T) - 1) : (T)-1)
+#define PLAIN(T, x)            (x)
+#define SIZE(T, x)             fabs((double)(x))
+#define SIZE_INT(T, x)         (IS_SIGNED(T) && (x) < (T)1 ? 0 - (uint64_t)(x) : (uint64_t)(x))
+#define SQUARE(T, x)           ((double)(x) * (double)(x))
+#define SQUARE_INT(T, x)       ((uint64_t)(x) * (uint64_t)(x))
+#define ADD(a, b)              ((a) + (b))
+#define TIMES(a, b)            ((a) * (b))
+#define SMALLER(a, b)          ((b) < (a) || (b) != (b) ? (b) : (a)) /* NaN wins */
+#define LARGER(a, b)           ((b) > (a) || (b) != (b) ? (b) : (a))
+#define LEAVE(T, a, n)         ((T)(a))
+#define SHARE(T, a, n)         ((T)((a) / (double)(n)))
+#define SHARE_INT(T, a, n)     (!(n) ? 0 : IS_SIGNED(T) ? (T)((int64_t)(a) / (n)) : (T)((a) / (uint64_t)(n)))
+#define ROOT(T, a, n)          ((T)sqrt(a))
+#define ROOT_INT(T, a, n)      MT_SATURATE(T, sqrt((double)(a)))
+#define LOGARITHM(T, a, n)     ((T)log(a))
+#define LOGARITHM_INT(T, a, n) MT_SATURATE(T, log((double)(a)))
+#define AS_FLOAT(T, a)         ((T)(a))
 
 #define REDUCTION(name, A, MAP, START, JOIN, END, A_INT, MAP_INT, START_INT, END_INT)                                  \
     MT_FLOATS(REDUCE_LOOP, name, A, MAP, START, JOIN, END)                                                             \
@@ -133,7 +134,7 @@ EXTREME(min, SMALLER, HIGHEST, HIGHEST_INT)
 EXTREME(max, LARGER, LOWEST, LOWEST_INT)
 
 /* log(sum(exp(x))), with the largest x taken out before and put back after. */
-#define LOG_SUM_EXP(TYPE, tag, S, T, LOAD, STORE, SIMD, name)                                                          \
+#define LOG_SUM_EXP(TYPE, tag, S, T, LOAD, STORE, SIMD, name, FROM_DOUBLE)                                             \
     static void name##_##tag(void *out, const void *in, int64_t rows, int64_t step, int64_t columns)                   \
     {                                                                                                                  \
         const S *x = in;                                                                                               \
@@ -142,10 +143,11 @@ EXTREME(max, LARGER, LOWEST, LOWEST_INT)
             for (int64_t i = 0; i < rows; i++) most = LARGER(most, (double)LOAD(x[i * step + j]));                     \
             double shift = isinf(most) ? 0 : most;                                                                     \
             for (int64_t i = 0; i < rows; i++) sum += exp((double)LOAD(x[i * step + j]) - shift);                      \
-            ((S *)out)[j] = STORE((T)(log(sum) + shift));                                                              \
+            ((S *)out)[j] = STORE(FROM_DOUBLE(T, log(sum) + shift));                                                   \
         }                                                                                                              \
     }
-MT_NUMBERS(LOG_SUM_EXP, log_sum_exp)
+MT_FLOATS(LOG_SUM_EXP, log_sum_exp, AS_FLOAT)
+MT_INTS(LOG_SUM_EXP, log_sum_exp, MT_SATURATE)
 static const reduce_loop log_sum_exp_loops[MT_TYPES] = {MT_NUMBERS(MT_ENTRY, log_sum_exp)};
 
 /* --- running one ---------------------------------------------------------------------------------------------- */

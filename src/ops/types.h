@@ -39,6 +39,17 @@ enum { MT_TYPES = MOTET_FLOAT6E3M2 + 1 };
 #define MT_INTS(X, ...)        MT_SIGNED(X, __VA_ARGS__) MT_UNSIGNED(X, __VA_ARGS__)
 #define MT_NUMBERS(X, ...)     MT_FLOATS(X, __VA_ARGS__) MT_INTS(X, __VA_ARGS__)
 
+/* A double as an integer of type T: beyond its range the nearest value it has, and NaN as 0, where C leaves a plain
+ * cast undefined. `value` is evaluated more than once. */
+#define MT_LEAST(T)    ((T)-1 < (T)1 ? -(double)(UINT64_C(1) << (8 * sizeof(T) - 1)) : 0.0)
+#define MT_BEYOND(T)   (((T)-1 < (T)1 ? 1.0 : 2.0) * (double)(UINT64_C(1) << (8 * sizeof(T) - 1)))
+#define MT_GREATEST(T) ((T)-1 < (T)1 ? (T)(((UINT64_C(1) << (8 * sizeof(T) - 1)) - 1)) : (T)-1)
+#define MT_SATURATE(T, value)                                                                                          \
+    ((value) >= MT_BEYOND(T)  ? MT_GREATEST(T)                                                                         \
+     : (value) > MT_LEAST(T)  ? (T)(value)                                                                             \
+     : (value) <= MT_LEAST(T) ? (T)MT_LEAST(T)                                                                         \
+                              : (T)0)
+
 /* The entry for a type, or NULL. */
 #define MT_PICK(table, type) ((unsigned)(type) < MT_TYPES ? (table)[type] : NULL)
 

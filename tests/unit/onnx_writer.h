@@ -120,6 +120,17 @@ UNUSED piece initializer(piece tensor_piece)
     return message(5, tensor_piece);
 }
 
+/* A SparseTensorProto: what is not 0, and where. */
+UNUSED piece sparse(piece values, piece places, const char *shape)
+{
+    return JOIN(message(1, values), message(2, places), dims(3, shape));
+}
+
+UNUSED piece sparse_initializer(piece sparse_piece)
+{
+    return message(15, sparse_piece);
+}
+
 #define FLOATS(...) raw_data((const float[]){__VA_ARGS__}, sizeof(const float[]){__VA_ARGS__})
 #define INT64S(...) raw_data((const int64_t[]){__VA_ARGS__}, sizeof(const int64_t[]){__VA_ARGS__})
 
@@ -197,6 +208,11 @@ UNUSED piece attribute_float(const char *name, float f)
 UNUSED piece attribute_tensor(const char *name, piece tensor_piece)
 {
     return attribute(name, 4, message(5, tensor_piece));
+}
+
+UNUSED piece attribute_sparse(const char *name, piece sparse_piece)
+{
+    return attribute(name, 11, message(22, sparse_piece));
 }
 
 UNUSED piece attribute_graph(const char *name, piece graph)

@@ -126,6 +126,24 @@ static void constants_become_values(void **state)
     mt_model_destroy(built);
 }
 
+static void sparse_weights_are_values(void **state)
+{
+    (void)state;
+    piece ones = tensor("s", MOTET_FLOAT, "1", FLOATS(1)), place = tensor("", MOTET_INT64, "1", INT64S(2));
+    piece bytes = model(17, JOIN(output("y"), sparse_initializer(sparse(ones, place, "4")),
+                                 node("Constant", "", "c", attribute_sparse("sparse_value", sparse(ones, place, "4"))),
+                                 node("Add", "s c", "y", NONE)));
+    mt_model *built = build(bytes);
+    for (int i = 0; i < 2; i++) {
+        const motet_tensor *weight = built->values[built->main->nodes[0]->inputs[i]].tensor;
+        assert_int_equal(weight->count, 4);
+        assert_true(((const float *)weight->data)[1] == 0 && ((const float *)weight->data)[2] == 1);
+    }
+    mt_model_destroy(built);
+    refuse(model(17, sparse_initializer(dims(3, "4"))), MOTET_ERROR_FORMAT, "missing");
+    refuse(model(17, node("Constant", "", "c", attribute("sparse_value", 11, NONE))), MOTET_ERROR_FORMAT, "missing");
+}
+
 static void nodes_are_put_in_order(void **state)
 {
     (void)state;
@@ -262,6 +280,23 @@ static void function_attributes_have_defaults(void **state)
     mt_model *built = build(JOIN(model(17, graph), leaky));
     assert_true(mt_node_attribute(built->main->nodes[0], "alpha")->f == 0.25f);
     mt_model_destroy(built);
+}
+
+static void functions_of_one_name_are_told_apart(void **state)
+{
+    (void)state;
+    enum { NODE = 8, FUNCTION = 13 }; /* fields "overload" */
+    piece plain = function("F", "p", "o", function_node("Abs", "p", "o", NONE));
+    piece other = function("F", "p", "o", JOIN(text(FUNCTION, "twice"), function_node("Add", "p p", "o", NONE)));
+    piece graph = JOIN(input("x", MOTET_FLOAT, NULL), output("y"), node("F", "x", "a", in_domain("my")),
+                       node("F", "a", "b", JOIN(in_domain("my"), text(NODE, "twice"))),
+                       node("F", "b", "y", JOIN(in_domain("my"), text(NODE, "thrice"))));
+    mt_model *built = build(JOIN(model(17, graph), other, plain));
+    assert_int_equal(mt_pass_identity(built), MOTET_OK);
+    assert_string_equal(types(built->main), "Abs Add F"); /* the last is nobody's */
+    mt_model_destroy(built);
+    refuse(JOIN(model(17, graph), plain, plain), MOTET_ERROR_FORMAT, "there are two of them");
+    refuse(JOIN(model(17, graph), other, other), MOTET_ERROR_FORMAT, "overload 'twice'");
 }
 
 static void wrong_calls_are_refused(void **state)
@@ -481,6 +516,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_model_is_built, teardown),
         cmocka_unit_test_teardown(constants_become_values, teardown),
+        cmocka_unit_test_teardown(sparse_weights_are_values, teardown),
         cmocka_unit_test_teardown(nodes_are_put_in_order, teardown),
         cmocka_unit_test_teardown(captures_count_for_the_order, teardown),
         cmocka_unit_test_teardown(names_that_lead_nowhere_are_refused, teardown),
@@ -490,6 +526,7 @@ int main(void)
         cmocka_unit_test_teardown(graphs_nest_to_a_limit, teardown),
         cmocka_unit_test_teardown(functions_are_expanded, teardown),
         cmocka_unit_test_teardown(function_attributes_have_defaults, teardown),
+        cmocka_unit_test_teardown(functions_of_one_name_are_told_apart, teardown),
         cmocka_unit_test_teardown(wrong_calls_are_refused, teardown),
         cmocka_unit_test_teardown(endless_calls_are_refused, teardown),
         cmocka_unit_test_teardown(explosions_are_refused, teardown),

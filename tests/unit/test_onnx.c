@@ -282,6 +282,78 @@ static void empty_tensors_have_data(void **state)
     check_tensor(tensor("t", MOTET_FLOAT, "0", raw_data("", 0)), MOTET_FLOAT, "", 0);
 }
 
+/* --- sparse tensors ------------------------------------------------------------------------------------------- */
+
+/* A file whose only weight is float32[2,3] with these elements at these places, read. */
+static motet_status read_sparse(piece values, piece places, const char *shape, motet_tensor *read)
+{
+    mt_file *file;
+    piece bytes = model(17, sparse_initializer(sparse(values, places, shape)));
+    assert_int_equal(mt_file_open_memory(bytes.bytes, bytes.size, &file), MOTET_OK);
+    motet_status status = mt_file_sparse_tensor(file, file->model->graph->sparse_initializer[0], read);
+    mt_file_close(file);
+    return status;
+}
+
+static void sparse_tensors_are_written_out(void **state)
+{
+    (void)state;
+    static const float wanted[] = {0, 0, 5, -7, 0, 0};
+    piece values = tensor("s", MOTET_FLOAT, "2", FLOATS(5, -7));
+    const piece places[] = {tensor("", MOTET_INT64, "2", INT64S(2, 3)),
+                            tensor("", MOTET_INT64, "2 2", INT64S(0, 2, 1, 0))};
+    for (int i = 0; i < 2; i++) {
+        motet_tensor read = {0};
+        assert_int_equal(read_sparse(values, places[i], "2 3", &read), MOTET_OK);
+        assert_int_equal(read.rank, 2);
+        assert_true(read.constant);
+        assert_memory_equal(read.data, wanted, sizeof wanted);
+        mt_tensor_clear(&read);
+    }
+    motet_tensor read = {0};
+    piece word = tensor("s", MOTET_STRING, "1", text(6, "ab"));
+    assert_int_equal(read_sparse(word, tensor("", MOTET_INT64, "1", INT64S(1)), "2", &read), MOTET_OK);
+    assert_string_equal(motet_tensor_string(&read, 0, NULL), "");
+    assert_string_equal(motet_tensor_string(&read, 1, NULL), "ab");
+    mt_tensor_clear(&read);
+    piece nothing = tensor("s", MOTET_FLOAT, "0", NONE);
+    assert_int_equal(read_sparse(nothing, tensor("", MOTET_INT64, "0", NONE), "2", &read), MOTET_OK);
+    assert_memory_equal(read.data, wanted, 2 * sizeof *wanted);
+    mt_tensor_clear(&read);
+}
+
+static void sparse_tensors_that_lie_are_refused(void **state)
+{
+    (void)state;
+    piece values = tensor("s", MOTET_FLOAT, "2", FLOATS(5, -7));
+    const struct {
+        piece places;
+        const char *shape, *words_of_message;
+        motet_status expected;
+    } cases[] = {
+        {tensor("", MOTET_INT64, "2", INT64S(3, 2)), "2 3", "sparse tensor 's': the place of value 1",
+         MOTET_ERROR_FORMAT},
+        {tensor("", MOTET_INT64, "2", INT64S(2, 2)), "2 3", "the place of value 1", MOTET_ERROR_FORMAT},
+        {tensor("", MOTET_INT64, "2", INT64S(-1, 2)), "2 3", "the place of value 0", MOTET_ERROR_FORMAT},
+        {tensor("", MOTET_INT64, "2", INT64S(2, 6)), "2 3", "the place of value 1", MOTET_ERROR_FORMAT},
+        {tensor("", MOTET_INT64, "2 2", INT64S(0, 2, 1, 3)), "2 3", "the place of value 1", MOTET_ERROR_FORMAT},
+        {tensor("", MOTET_INT64, "2 2", INT64S(0, -1, 1, 0)), "2 3", "the place of value 0", MOTET_ERROR_FORMAT},
+        {tensor("", MOTET_INT64, "1", INT64S(2)), "2 3", "do not make a sparse tensor", MOTET_ERROR_FORMAT},
+        {tensor("", MOTET_INT64, "2 1", INT64S(2, 3)), "2 3", "do not make a sparse tensor", MOTET_ERROR_FORMAT},
+        {tensor("", MOTET_FLOAT, "2", FLOATS(2, 3)), "2 3", "do not make a sparse tensor", MOTET_ERROR_FORMAT},
+        {tensor("", MOTET_INT64, "2", INT64S(2, 3)), "1000000 1000000", "more than", MOTET_ERROR_LIMIT},
+        {tensor("", MOTET_INT64, "2", INT64S(2, 3)), "4611686018427387904 4", "more than", MOTET_ERROR_LIMIT},
+        {tensor("", MOTET_INT64, "2", INT64S(2, 3)), "1 1 1 1 1 1 1 1 6", "9 axes", MOTET_ERROR_LIMIT},
+        {tensor("", MOTET_INT64, "2", INT64S(2)), "2 3", "16 bytes", MOTET_ERROR_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        motet_tensor read = {0};
+        assert_int_equal(read_sparse(values, cases[i].places, cases[i].shape, &read), cases[i].expected);
+        if (!strstr(motet_error_message(), cases[i].words_of_message)) fail_msg("%s", motet_error_message());
+        assert_null(read.data);
+    }
+}
+
 /* --- external data -------------------------------------------------------------------------------------------- */
 
 static piece external(const char *location, const char *offset, const char *length)
@@ -401,6 +473,35 @@ static void external_ranges_are_checked(void **state)
     remove_folder(folder);
 }
 
+/* Beyond what 32 bits hold, signed or not. The files have holes, and take a few pages. */
+static void external_data_may_be_large(void **state)
+{
+    (void)state;
+    static const char *const offsets[] = {"2147483648", "4294967300", "6442450940"};
+    static const float wanted[] = {1, 2, 3, 4};
+    char folder[] = "/tmp/motet-onnx-XXXXXX", path[64], weights[64];
+    make_folder(folder);
+    snprintf(path, sizeof path, "%s/model.onnx", folder);
+    snprintf(weights, sizeof weights, "%s/weights.bin", folder);
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        FILE *sparse_file = fopen(weights, "wb");
+        assert_non_null(sparse_file);
+        assert_int_equal(fseeko(sparse_file, (off_t)strtoll(offsets[i], NULL, 10), SEEK_SET), 0);
+        assert_int_equal(fwrite(wanted, 1, sizeof wanted, sparse_file), sizeof wanted);
+        assert_int_equal(fclose(sparse_file), 0);
+        write_file(folder, "model.onnx",
+                   model(17, initializer(tensor("w", MOTET_FLOAT, "4", external("weights.bin", offsets[i], "16")))));
+        mt_file *file;
+        motet_tensor read = {0};
+        assert_int_equal(mt_file_open(path, &file), MOTET_OK);
+        assert_int_equal(mt_file_tensor(file, file->model->graph->initializer[0], &read), MOTET_OK);
+        assert_memory_equal(read.data, wanted, sizeof wanted);
+        mt_tensor_clear(&read);
+        mt_file_close(file);
+    }
+    remove_folder(folder);
+}
+
 static void memory_has_no_external_data(void **state)
 {
     (void)state;
@@ -434,9 +535,12 @@ int main(void)
         cmocka_unit_test_teardown(odd_booleans_become_one, teardown),
         cmocka_unit_test_teardown(tensors_that_lie_are_refused, teardown),
         cmocka_unit_test_teardown(empty_tensors_have_data, teardown),
+        cmocka_unit_test_teardown(sparse_tensors_are_written_out, teardown),
+        cmocka_unit_test_teardown(sparse_tensors_that_lie_are_refused, teardown),
         cmocka_unit_test_teardown(external_data_is_mapped, teardown),
         cmocka_unit_test_teardown(external_data_stays_in_the_folder, teardown),
         cmocka_unit_test_teardown(external_ranges_are_checked, teardown),
+        cmocka_unit_test_teardown(external_data_may_be_large, teardown),
         cmocka_unit_test_teardown(memory_has_no_external_data, teardown),
         cmocka_unit_test_teardown(folders_and_devices_are_no_models, teardown),
     };

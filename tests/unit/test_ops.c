@@ -529,6 +529,36 @@ static void reductions_of_nothing(void **state)
     }
 }
 
+/* What no integer can hold: a root of much, the logarithm of 0, and of what is below. */
+static void reductions_of_integers_stay_in_range(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000 };
+    static int8_t small[COUNT];
+    memset(small, -128, sizeof small);
+    driver *d = drive("ReduceL2", 13);
+    drive_input(d, MOTET_INT8, 1, LIST(COUNT), small);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], int8_t, 127);
+    drive_end(d);
+    const uint8_t none[] = {0, 0};
+    d = drive("ReduceLogSum", 13);
+    drive_input(d, MOTET_UINT8, 1, LIST(2), none);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], uint8_t, 0);
+    drive_end(d);
+    d = drive("ReduceLogSumExp", 13);
+    drive_input(d, MOTET_INT32, 1, LIST(0), NULL);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], int32_t, INT32_MIN);
+    drive_end(d);
+    d = drive("ReduceMean", 13);
+    drive_input(d, MOTET_UINT64, 1, LIST(1), (const uint64_t[]){UINT64_MAX - 1});
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], uint64_t, UINT64_MAX - 1);
+    drive_end(d);
+}
+
 /* --- one thread and two --------------------------------------------------------------------------------------- */
 
 static void the_same_bytes_from_two_threads(void **state)
@@ -599,6 +629,7 @@ int main(void)
         cmocka_unit_test(windows_that_cannot_be),
         cmocka_unit_test(sums_along_every_set_of_axes),
         cmocka_unit_test(reductions_of_nothing),
+        cmocka_unit_test(reductions_of_integers_stay_in_range),
         cmocka_unit_test(the_same_bytes_from_two_threads),
         cmocka_unit_test(halves_compute_in_float),
     };
