@@ -3,7 +3,7 @@
  * Attention runs tile by tile: up to TILE query rows of one head are multiplied with all keys, capped, masked and put
  * through softmax in a strip of scratch, and multiplied with the values straight into the output. Heads that lie side
  * by side in [batch, length, heads * size] are read and written there by their row stride, so nothing is transposed.
- * Tiles are dealt to a fixed number of lanes, each with a strip of its own. */
+ * Tiles are dealt to a fixed number of lanes, each with a strip of its own. float64 is computed in float32 too. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -48,7 +48,7 @@ static motet_status read_heads(mt_op_context *c, int i, const char *count_name, 
     const motet_tensor *in;
     const void *data;
     MT_TRY(mt_need(c, i, &in));
-    if (mt_working_type(in->type) != MOTET_FLOAT) return mt_op_fail_type(c, i);
+    if (!mt_is_float(in->type)) return mt_op_fail_type(c, i);
     MT_TRY(mt_values(c, in, MOTET_FLOAT, &data));
     h->data = data;
     h->batch = in->dims[0];
@@ -96,7 +96,7 @@ static motet_status append_past(mt_op_context *c, int past_input, int output, he
     void *joined;
     mt_value_out out = {0};
     if (mt_wanted(c, output)) {
-        MT_TRY(mt_value_out_make(c, output, mt_in(c, output)->type, 4, dims, &out));
+        MT_TRY(mt_value_out_make_in(c, output, mt_in(c, output)->type, MOTET_FLOAT, 4, dims, &out));
         joined = out.values;
     } else {
         MT_TRY(mt_scratch_array(c, row_count, sizeof(float), &joined));
@@ -272,12 +272,12 @@ static motet_status make_output(mt_op_context *c, attention *a, mt_value_out *ou
         return mt_op_fail(c, MOTET_ERROR_LIMIT, "the heads are too wide");
     if (q->rank == 4) {
         int64_t dims[] = {a->q.batch, a->q.heads, a->q.length, a->v.size};
-        MT_TRY(mt_value_out_make(c, 0, q->type, 4, dims, out));
+        MT_TRY(mt_value_out_make_in(c, 0, q->type, MOTET_FLOAT, 4, dims, out));
         a->y_row_step = a->v.size;
         a->y_head_step = a->q.length * a->v.size;
     } else {
         int64_t dims[] = {a->q.batch, a->q.length, width};
-        MT_TRY(mt_value_out_make(c, 0, q->type, 3, dims, out));
+        MT_TRY(mt_value_out_make_in(c, 0, q->type, MOTET_FLOAT, 3, dims, out));
         a->y_row_step = width;
         a->y_head_step = a->v.size;
     }
@@ -303,7 +303,7 @@ motet_status mt_op_attention(mt_op_context *c)
     MT_TRY(make_output(c, &a, &y));
     if (mt_wanted(c, 3)) {
         int64_t dims[] = {a.q.batch, a.q.heads, a.q.length, a.k.length};
-        MT_TRY(mt_value_out_make(c, 3, mt_in(c, 0)->type, 4, dims, &scores));
+        MT_TRY(mt_value_out_make_in(c, 3, mt_in(c, 0)->type, MOTET_FLOAT, 4, dims, &scores));
         a.scores = scores.values;
     }
     a.tiles = mt_blocks(a.q.length, TILE);
@@ -382,7 +382,7 @@ motet_status mt_op_rotary_embedding(mt_op_context *c)
                           r.x.batch * r.x.length);
     MT_TRY(mt_values(c, cosine, MOTET_FLOAT, &cos_values));
     MT_TRY(mt_values(c, sine, MOTET_FLOAT, &sin_values));
-    MT_TRY(mt_value_out_make(c, 0, in->type, in->rank, in->dims, &out));
+    MT_TRY(mt_value_out_make_in(c, 0, in->type, MOTET_FLOAT, in->rank, in->dims, &out));
     r.cos = cos_values;
     r.sin = sin_values;
     r.positions = positions ? positions->data : NULL;

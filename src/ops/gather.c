@@ -264,17 +264,20 @@ motet_status mt_op_scatter_nd(mt_op_context *c)
 
 /* --- by value ------------------------------------------------------------------------------------------------- */
 
-/* Whether each element differs from zero, as one byte an element. */
+/* Whether each element differs from zero, or is a text that is not empty, as one byte an element. */
 static motet_status truths(mt_op_context *c, const motet_tensor *in, const uint8_t **out)
 {
     if (in->type == MOTET_BOOL) {
         *out = in->data;
         return MOTET_OK;
     }
-    if (!mt_is_number(in->type)) return mt_op_fail_type(c, 0);
+    if (in->type != MOTET_STRING && !mt_is_number(in->type)) return mt_op_fail_type(c, 0);
     void *memory;
     MT_TRY(mt_scratch_array(c, in->count, 1, &memory));
-    mt_convert(memory, MOTET_BOOL, in->data, in->type, in->count);
+    if (in->type == MOTET_STRING)
+        for (int64_t i = 0; i < in->count; i++) ((uint8_t *)memory)[i] = ((const mt_string *)in->data)[i].length > 0;
+    else
+        mt_convert(memory, MOTET_BOOL, in->data, in->type, in->count);
     *out = memory;
     return MOTET_OK;
 }

@@ -361,7 +361,6 @@ motet_status mt_op_trilu(mt_op_context *c)
 {
     const motet_tensor *in;
     MT_TRY(mt_need(c, 0, &in));
-    if (in->type == MOTET_STRING) return mt_op_fail_type(c, 0);
     if (in->rank < 2) return mt_op_fail(c, MOTET_ERROR_SHAPE, "expected a matrix or a stack of them");
     int64_t k = 0;
     int count = 1;
@@ -374,7 +373,8 @@ motet_status mt_op_trilu(mt_op_context *c)
     k = clamp(k, -height - 1, width + 1);
     for (int64_t row = 0; row < in->count / mt_max(1, width); row++) {
         int64_t edge = clamp(row % height + k + !upper, 0, width), begin = upper ? edge : 0, end = upper ? width : edge;
-        memset(mt_at(out, row * width), 0, (size_t)width * motet_type_size(in->type));
+        if (in->type != MOTET_STRING) /* those are made empty */
+            memset(mt_at(out, row * width), 0, (size_t)width * motet_type_size(in->type));
         MT_TRY(mt_copy_row(out, row * width + begin, in, row * width + begin, end - begin));
     }
     return MOTET_OK;

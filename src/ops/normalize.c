@@ -127,17 +127,17 @@ static motet_status spread(mt_op_context *c, int i, motet_type type, int rank, c
     return mt_broadcast_copy(c, &plan, &target, &source);
 }
 
-/* Outputs 1 and 2 of LayerNormalization: mean and 1 / deviation of every row, float32 unless computed in double. RMS
- * normalisation, which ONNX Runtime gives an output more than the standard, has the latter at 1. */
-static motet_status row_outputs(mt_op_context *c, const motet_tensor *in, int axis, layer_work *work)
+/* Outputs 1 and 2 of LayerNormalization: mean and 1 / deviation of every row, float32 unless stash_type says bfloat16.
+ * RMS normalisation, which ONNX Runtime gives an output more than the standard, has the latter at 1. */
+static motet_status row_outputs(mt_op_context *c, const motet_tensor *in, int axis, layer_work *work, mt_value_out *out)
 {
     int64_t dims[MOTET_MAX_RANK];
+    motet_type type = mt_attr_int(c, "stash_type", MOTET_FLOAT) == MOTET_BFLOAT16 ? MOTET_BFLOAT16 : MOTET_FLOAT;
     for (int i = 0; i < in->rank; i++) dims[i] = i < axis ? in->dims[i] : 1;
     for (int i = 1; i <= (work->centred ? 2 : 1); i++) {
         if (!mt_wanted(c, i)) continue;
-        motet_tensor *out;
-        MT_TRY(mt_out(c, i, work->type, in->rank, dims, &out));
-        *(i == 1 && work->centred ? &work->mean : &work->factor) = out->data;
+        MT_TRY(mt_value_out_make_in(c, i, type, work->type, in->rank, dims, &out[i]));
+        *(i == 1 && work->centred ? &work->mean : &work->factor) = out[i].values;
     }
     return MOTET_OK;
 }
@@ -149,18 +149,21 @@ static motet_status layer(mt_op_context *c, bool centred)
     MT_TRY(mt_need(c, 0, &in));
     MT_TRY(mt_need(c, 1, &scale));
     if (!mt_is_float(in->type)) return mt_op_fail_type(c, 0);
+    if (!mt_is_float(scale->type)) return mt_op_fail_type(c, 1);
     MT_TRY(mt_axis(c, mt_attr_int(c, "axis", -1), in->rank, &axis));
-    mt_value_out out;
-    MT_TRY(mt_value_out_make(c, 0, in->type, in->rank, in->dims, &out));
-    layer_work work = {.type = out.type, .centred = centred, .y = out.values};
+    mt_value_out out[3] = {{0}}; /* RMS normalisation has the type of its scale */
+    MT_TRY(mt_value_out_make_in(c, 0, centred ? in->type : scale->type, mt_working_type(in->type), in->rank, in->dims,
+                                &out[0]));
+    layer_work work = {.type = out[0].type, .centred = centred, .y = out[0].values};
     work.width = mt_span(in->dims, axis, in->rank);
     work.epsilon = (double)mt_attr_float(c, "epsilon", 1e-5f);
     MT_TRY(mt_values(c, in, work.type, &work.x));
     MT_TRY(spread(c, 1, work.type, in->rank - axis, in->dims + axis, &work.scale));
     if (centred) MT_TRY(spread(c, 2, work.type, in->rank - axis, in->dims + axis, &work.bias));
-    MT_TRY(row_outputs(c, in, axis, &work));
+    MT_TRY(row_outputs(c, in, axis, &work, out));
     mt_ranges(c->pool, mt_span(in->dims, 0, axis), mt_row_grain(work.width), layer_rows, &work);
-    mt_value_out_store(&out);
+    for (int i = 0; i < 3; i++)
+        if (out[i].tensor) mt_value_out_store(&out[i]);
     return MOTET_OK;
 }
 

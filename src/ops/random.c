@@ -236,7 +236,7 @@ motet_status mt_op_dropout(mt_op_context *c)
     const motet_tensor *in, *ratio = mt_in(c, 1), *training = mt_in(c, 2);
     MT_TRY(mt_need(c, 0, &in));
     double value = 0.5;
-    if (ratio && ratio->count == 1 && mt_is_float(ratio->type))
+    if (ratio && ratio->count == 1 && mt_is_number(ratio->type))
         mt_convert(&value, MOTET_DOUBLE, ratio->data, ratio->type, 1);
     bool asked = training && training->type == MOTET_BOOL && training->count == 1 && *(const uint8_t *)training->data;
     if (asked && value != 0) return drop(c, in, value);

@@ -125,13 +125,13 @@ REDUCTION(l2, WIDE, SQUARE, ZERO, ADD, ROOT, MODULAR, SQUARE_INT, ZERO, ROOT_INT
 REDUCTION(sum_square, WIDE, SQUARE, ZERO, ADD, LEAVE, MODULAR, SQUARE_INT, ZERO, LEAVE)
 REDUCTION(log_sum, WIDE, PLAIN, ZERO, ADD, LOGARITHM, MODULAR, PLAIN, ZERO, LOGARITHM_INT)
 
-#define EXTREME(name, JOIN, START, START_INT)                                                                          \
+#define EXTREME(name, JOIN, START, START_INT, START_BOOL)                                                              \
     MT_FLOATS(REDUCE_LOOP, name, SAME, PLAIN, START, JOIN, LEAVE)                                                      \
     MT_INTS(REDUCE_LOOP, name, SAME, PLAIN, START_INT, JOIN, LEAVE)                                                    \
-    MT_BOOL(REDUCE_LOOP, name, SAME, PLAIN, START_INT, JOIN, LEAVE)                                                    \
+    MT_BOOL(REDUCE_LOOP, name, SAME, PLAIN, START_BOOL, JOIN, LEAVE)                                                   \
     static const reduce_loop name##_loops[MT_TYPES] = {MT_NUMBERS(MT_ENTRY, name) MT_BOOL(MT_ENTRY, name)};
-EXTREME(min, SMALLER, HIGHEST, HIGHEST_INT)
-EXTREME(max, LARGER, LOWEST, LOWEST_INT)
+EXTREME(min, SMALLER, HIGHEST, HIGHEST_INT, ONE)
+EXTREME(max, LARGER, LOWEST, LOWEST_INT, ZERO)
 
 /* log(sum(exp(x))), with the largest x taken out before and put back after. */
 #define LOG_SUM_EXP(TYPE, tag, S, T, LOAD, STORE, SIMD, name, FROM_DOUBLE)                                             \

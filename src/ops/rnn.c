@@ -2,7 +2,8 @@
  * directions, both layouts.
  *
  * The gates' input part, X * W^T + b, is one matrix product for all steps; what remains in a step is H * R^T and the
- * cell. Rows (batch items) whose sequence has ended keep their state. Everything is computed in float32. */
+ * cell. Rows (batch items) whose sequence has ended keep their state. Everything, float64 too, is computed in float32.
+ */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -278,7 +279,7 @@ static motet_status put_state(mt_op_context *c, const recurrent *n, int i, motet
     int64_t dims[3];
     mt_value_out out;
     state_dims(n, dims);
-    MT_TRY(mt_value_out_make(c, i, type, 3, dims, &out));
+    MT_TRY(mt_value_out_make_in(c, i, type, MOTET_FLOAT, 3, dims, &out));
     for (int d = 0; d < n->directions; d++)
         for (int64_t b = 0; b < n->batch; b++) {
             const float *state = i == 1 ? n->direction[d].h : n->direction[d].c;
@@ -293,7 +294,7 @@ static motet_status make_y(mt_op_context *c, recurrent *n, motet_type type, mt_v
     if (!mt_wanted(c, 0)) return MOTET_OK;
     int64_t by_step[] = {n->steps, n->directions, n->batch, n->hidden};
     int64_t by_item[] = {n->batch, n->steps, n->directions, n->hidden};
-    MT_TRY(mt_value_out_make(c, 0, type, 4, n->batch_first ? by_item : by_step, y));
+    MT_TRY(mt_value_out_make_in(c, 0, type, MOTET_FLOAT, 4, n->batch_first ? by_item : by_step, y));
     memset(y->values, 0, (size_t)y->tensor->count * sizeof(float)); /* beyond the end of short sequences */
     for (int d = 0; d < n->directions; d++)
         n->direction[d].y = (float *)y->values + d * (n->batch_first ? n->hidden : n->batch * n->hidden);
@@ -307,7 +308,7 @@ static motet_status recur(mt_op_context *c, recurrent *n, const char *const *own
     const void *values;
     mt_value_out y = {0};
     MT_TRY(mt_need(c, 0, &x));
-    if (mt_working_type(x->type) != MOTET_FLOAT) return mt_op_fail_type(c, 0);
+    if (!mt_is_float(x->type)) return mt_op_fail_type(c, 0);
     n->batch_first = mt_attr_int(c, "layout", 0) != 0;
     n->clip = mt_has_attr(c, "clip") ? mt_attr_float(c, "clip", 0) : INFINITY;
     MT_TRY(read_direction(c, n));

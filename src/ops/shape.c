@@ -138,44 +138,7 @@ motet_status mt_op_unsqueeze(mt_op_context *c)
     return mt_out_view(c, 0, in, rank, dims);
 }
 
-/* --- constants ------------------------------------------------------------------------------------------------ */
-
-static motet_status constant_strings(mt_op_context *c, const mt_string *strings, size_t count, int rank)
-{
-    motet_tensor *out;
-    MT_TRY(mt_out(c, 0, MOTET_STRING, rank, (int64_t[]){(int64_t)count}, &out));
-    for (size_t i = 0; i < count; i++)
-        MT_TRY(motet_tensor_set_string(out, (int64_t)i, strings[i].bytes ? strings[i].bytes : "", strings[i].length));
-    return MOTET_OK;
-}
-
-static motet_status constant_numbers(mt_op_context *c, motet_type type, int rank, const void *values, size_t count)
-{
-    motet_tensor *out;
-    MT_TRY(mt_out(c, 0, type, rank, (int64_t[]){(int64_t)count}, &out));
-    if (count) memcpy(out->data, values, count * motet_type_size(type));
-    return MOTET_OK;
-}
-
-motet_status mt_op_constant(mt_op_context *c)
-{
-    const motet_tensor *value = mt_attr_tensor(c, "value");
-    if (value) return mt_out_view(c, 0, value, value->rank, value->dims);
-    size_t count;
-    const float *floats = mt_attr_floats(c, "value_floats", &count);
-    if (floats) return constant_numbers(c, MOTET_FLOAT, 1, floats, count);
-    const int64_t *ints = mt_attr_ints(c, "value_ints", &count);
-    if (ints) return constant_numbers(c, MOTET_INT64, 1, ints, count);
-    const mt_string *strings = mt_attr_strings(c, "value_strings", &count);
-    if (strings) return constant_strings(c, strings, count, 1);
-    if (mt_has_attr(c, "value_float"))
-        return constant_numbers(c, MOTET_FLOAT, 0, &(float){mt_attr_float(c, "value_float", 0)}, 1);
-    if (mt_has_attr(c, "value_int"))
-        return constant_numbers(c, MOTET_INT64, 0, &(int64_t){mt_attr_int(c, "value_int", 0)}, 1);
-    const char *string = mt_attr_string(c, "value_string", NULL);
-    if (string) return constant_strings(c, &(mt_string){(char *)(uintptr_t)string, strlen(string)}, 1, 0);
-    return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "no value of a supported kind (sparse tensors are not)");
-}
+/* --- filled --------------------------------------------------------------------------------------------------- */
 
 /* A float32 0 unless the attribute says otherwise. */
 motet_status mt_op_constant_of_shape(mt_op_context *c)

@@ -253,14 +253,29 @@ motet_status mt_op_not(mt_op_context *c)
 {
     return unary(c, not_loops, true, 0, 0);
 }
+
+/* A question about the kind of a float; of 8 bits and fewer, which float32 holds, too. */
+static motet_status kind_of_float(mt_op_context *c, const unary_loop *loops, double a, double b)
+{
+    const motet_tensor *in;
+    motet_tensor *out;
+    const void *values;
+    MT_TRY(mt_need(c, 0, &in));
+    if (!mt_is_small_float(in->type)) return unary(c, loops, true, a, b);
+    MT_TRY(mt_values(c, in, MOTET_FLOAT, &values));
+    MT_TRY(mt_out(c, 0, MOTET_BOOL, in->rank, in->dims, &out));
+    loops[MOTET_FLOAT](out->data, values, in->count, a, b);
+    return MOTET_OK;
+}
+
 motet_status mt_op_is_nan(mt_op_context *c)
 {
-    return unary(c, is_nan_loops, true, 0, 0);
+    return kind_of_float(c, is_nan_loops, 0, 0);
 }
 motet_status mt_op_is_inf(mt_op_context *c)
 {
-    return unary(c, is_inf_loops, true, (double)mt_attr_int(c, "detect_negative", 1),
-                 (double)mt_attr_int(c, "detect_positive", 1));
+    return kind_of_float(c, is_inf_loops, (double)mt_attr_int(c, "detect_negative", 1),
+                         (double)mt_attr_int(c, "detect_positive", 1));
 }
 
 /* --- Clip ----------------------------------------------------------------------------------------------------- */

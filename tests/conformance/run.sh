@@ -27,7 +27,7 @@ step() {
     shift 2
     if "$@" >"$log/$name.log" 2>&1; then verdict=ok; else verdict=FAILED; failed=1; fi
     grep -E "$lines" "$log/$name.log"
-    summary=$(sed -n -E '/cases pass|pairs|(optimi|quanti)sed models/p; s/^\[  (PASSED|SKIPPED|FAILED) *\] ([0-9]+) test.*/\2 \1/p' "$log/$name.log" |
+    summary=$(sed -n -E '/cases pass|operators run|pairs|(optimi|quanti)sed models/p; s/^\[  (PASSED|SKIPPED|FAILED) *\] ([0-9]+) test.*/\2 \1/p' "$log/$name.log" |
         tr '\n' ' ' | tr 'A-Z' 'a-z')
     table="$table$(printf '%-10s %-7s %s' "$name" "$verdict" "$summary")
 "
@@ -55,6 +55,8 @@ fi
 .venv/bin/python tests/conformance/make_node_cases.py out/onnx-newest >$log/make_node_cases.log 2>&1 ||
     { echo "make_node_cases.py failed, see $log/make_node_cases.log" >&2; exit 1; }
 step newest "^FAIL " at_least 97 "$build/motet" model test --failures "onnx-newest=out/onnx-newest"
+step types "^(REFUSED|WRONG) |operators run" .venv/bin/python tests/conformance/every_type.py "$build/motet" out/every-type \
+    out/onnx-newest/node out/zoo-operators
 printf '\n%s' "$table"
 echo "everything, with the reason of each failure: $log/*.log"
 exit $failed

@@ -529,6 +529,113 @@ static void reductions_of_nothing(void **state)
     }
 }
 
+/* The least of no booleans is true, a byte of 1. */
+static void booleans_stay_booleans(void **state)
+{
+    (void)state;
+    driver *d = drive("ReduceMin", 20);
+    drive_input(d, MOTET_BOOL, 2, LIST(2, 0), NULL);
+    drive_input_ints(d, 1, LIST(1));
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], uint8_t, 1, 1);
+    drive_end(d);
+}
+
+/* --- types of outputs ----------------------------------------------------------------------------------------- */
+
+static void norms_have_the_types_of_the_standard(void **state)
+{
+    (void)state;
+    const double x[] = {3, -3}, wide_scale[] = {1, 1};
+    const float scale[] = {1, 1};
+    driver *d = drive("LayerNormalization", 17);
+    drive_input(d, MOTET_DOUBLE, 2, LIST(1, 2), x);
+    drive_input(d, MOTET_DOUBLE, 1, LIST(2), wide_scale);
+    assert_int_equal(drive_run(d, 3), MOTET_OK);
+    assert_int_equal(d->out[0]->type, MOTET_DOUBLE);
+    assert_int_equal(d->out[1]->type, MOTET_FLOAT); /* the mean */
+    ASSERT_ELEMENTS(d->out[1], float, 0);
+    assert_int_equal(d->out[2]->type, MOTET_FLOAT);
+    drive_end(d);
+    d = drive("RMSNormalization", 23);
+    drive_input(d, MOTET_DOUBLE, 2, LIST(1, 2), x);
+    drive_input(d, MOTET_FLOAT, 1, LIST(2), scale);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    assert_int_equal(d->out[0]->type, MOTET_FLOAT); /* that of the scale */
+    drive_end(d);
+}
+
+static void small_floats_are_asked_and_heeded(void **state)
+{
+    (void)state;
+    const uint8_t codes[] = {0x7f, 0x38, 0xff}; /* NaN, 1, NaN */
+    driver *d = drive("IsNaN", 20);
+    drive_input(d, MOTET_FLOAT8E4M3FN, 1, LIST(3), codes);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], uint8_t, 1, 0, 1);
+    drive_end(d);
+    const uint8_t infinities[] = {0x7c, 0xfc, 0x3c};
+    d = drive("IsInf", 20);
+    drive_input(d, MOTET_FLOAT8E5M2, 1, LIST(3), infinities);
+    drive_int(d, "detect_negative", 0);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], uint8_t, 1, 0, 0);
+    drive_end(d);
+    const float x[] = {1};
+    const uint8_t nothing[] = {0}, yes[] = {1};
+    d = drive("Dropout", 22);
+    drive_input(d, MOTET_FLOAT, 1, LIST(1), x);
+    drive_input(d, MOTET_FLOAT8E4M3FN, 0, NULL, nothing); /* a ratio of 0, not the default */
+    drive_input(d, MOTET_BOOL, 0, NULL, yes);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(drive_run(d, 1), MOTET_OK);
+        ASSERT_ELEMENTS(d->out[0], float, 1);
+    }
+    drive_end(d);
+}
+
+static void texts_are_true_when_there_are_any(void **state)
+{
+    (void)state;
+    const mt_string x[] = {{(char[]){"a"}, 1}, {NULL, 0}, {(char[]){"b"}, 1}, {(char[]){"c"}, 1}};
+    driver *d = drive("NonZero", 13);
+    drive_input(d, MOTET_STRING, 1, LIST(4), x);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], int64_t, 0, 2, 3);
+    drive_end(d);
+    d = drive("Trilu", 14);
+    drive_input(d, MOTET_STRING, 2, LIST(2, 2), x);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    assert_string_equal(motet_tensor_string(d->out[0], 0, NULL), "a");
+    assert_string_equal(motet_tensor_string(d->out[0], 2, NULL), "");
+    assert_string_equal(motet_tensor_string(d->out[0], 3, NULL), "c");
+    drive_end(d);
+}
+
+/* float64 through the recurrent cells: a hidden state of one, all weights 1, from 0. */
+static void recurrent_nets_take_doubles(void **state)
+{
+    (void)state;
+    const double x[] = {0.5}, ones[] = {1, 1, 1, 1};
+    const struct {
+        const char *type;
+        int64_t gates;
+        double wanted;
+    } cells[] = {{"RNN", 1, 0.46211716}, {"GRU", 3, 0.17446802}, {"LSTM", 4, 0.17426972}};
+    for (int i = 0; i < 3; i++) {
+        driver *d = drive(cells[i].type, 14);
+        drive_int(d, "hidden_size", 1);
+        drive_input(d, MOTET_DOUBLE, 3, LIST(1, 1, 1), x);
+        drive_input(d, MOTET_DOUBLE, 3, LIST(1, cells[i].gates, 1), ones);
+        drive_input(d, MOTET_DOUBLE, 3, LIST(1, cells[i].gates, 1), ones);
+        assert_int_equal(drive_run(d, 2), MOTET_OK);
+        assert_int_equal(d->out[0]->type, MOTET_DOUBLE);
+        assert_int_equal(d->out[1]->type, MOTET_DOUBLE);
+        assert_true(fabs(*(const double *)d->out[0]->data - cells[i].wanted) < 1e-6);
+        drive_end(d);
+    }
+}
+
 /* What no integer can hold: a root of much, the logarithm of 0, and of what is below. */
 static void reductions_of_integers_stay_in_range(void **state)
 {
@@ -630,6 +737,11 @@ int main(void)
         cmocka_unit_test(sums_along_every_set_of_axes),
         cmocka_unit_test(reductions_of_nothing),
         cmocka_unit_test(reductions_of_integers_stay_in_range),
+        cmocka_unit_test(booleans_stay_booleans),
+        cmocka_unit_test(norms_have_the_types_of_the_standard),
+        cmocka_unit_test(small_floats_are_asked_and_heeded),
+        cmocka_unit_test(texts_are_true_when_there_are_any),
+        cmocka_unit_test(recurrent_nets_take_doubles),
         cmocka_unit_test(the_same_bytes_from_two_threads),
         cmocka_unit_test(halves_compute_in_float),
     };
