@@ -106,3 +106,42 @@ motet_status mt_inner_run(mt_inner *inner, mt_op_function function, int version,
     inner->context.out_count = inner->node.output_count = outputs;
     return function(&inner->context);
 }
+
+static motet_status hand_out(mt_op_context *c, int i, const motet_tensor *made, motet_type type)
+{
+    motet_tensor *out;
+    if (made->type != MOTET_FLOAT) type = made->type;
+    MT_TRY(mt_out(c, i, type, made->rank, made->dims, &out));
+    mt_convert(out->data, type, made->data, made->type, made->count);
+    return MOTET_OK;
+}
+
+motet_status mt_inner_in_float(mt_op_context *c, mt_op_function function)
+{
+    const motet_tensor *first;
+    motet_tensor wide[MT_INNER_INPUTS];
+    mt_inner inner;
+    MT_TRY(mt_need(c, 0, &first));
+    if (first->type == MOTET_FLOAT || mt_working_type(first->type) != MOTET_FLOAT) return function(c);
+    if (c->in_count > MT_INNER_INPUTS || c->out_count > MT_INNER_OUTPUTS)
+        return mt_op_fail(c, MOTET_ERROR_FORMAT, "%d inputs and %d outputs are too many", c->in_count, c->out_count);
+    mt_inner_begin(&inner, c);
+    for (int i = 0; i < c->in_count; i++) {
+        const motet_tensor *in = mt_in(c, i);
+        const void *values;
+        bool narrow = in && mt_working_type(in->type) == MOTET_FLOAT && in->type != MOTET_FLOAT;
+        if (narrow) {
+            MT_TRY(mt_values(c, in, MOTET_FLOAT, &values));
+            MT_TRY(mt_tensor_wrap(&wide[i], MOTET_FLOAT, in->rank, in->dims, values));
+        }
+        mt_inner_feed(&inner, narrow ? &wide[i] : in);
+    }
+    for (int i = 0; i < c->out_count; i++)
+        if (!mt_wanted(c, i)) mt_inner_unwanted(&inner, i);
+    motet_status status = mt_inner_run(&inner, function, c->version, c->out_count);
+    for (int i = 0; i < c->out_count; i++) {
+        if (status == MOTET_OK && mt_wanted(c, i)) status = hand_out(c, i, &inner.made[i], first->type);
+        mt_tensor_clear(&inner.made[i]); /* it may show an input */
+    }
+    return status;
+}

@@ -15,7 +15,7 @@
 #include "graph/graph.h"
 #include "ops/support.h"
 
-enum { MT_INNER_INPUTS = 8, MT_INNER_OUTPUTS = 4, MT_INNER_ATTRIBUTES = 8 };
+enum { MT_INNER_INPUTS = 16, MT_INNER_OUTPUTS = 4, MT_INNER_ATTRIBUTES = 8 };
 
 typedef struct mt_inner {
     mt_op_context context, *outer;
@@ -41,5 +41,9 @@ void mt_inner_into(mt_inner *inner, int i, int outer);
 void mt_inner_unwanted(mt_inner *inner, int i);
 
 motet_status mt_inner_run(mt_inner *inner, mt_op_function function, int version, int outputs);
+
+/* Runs `function`, which knows float32 alone, for an outer operator that also takes float16 and bfloat16: where input 0
+ * is of such a type, inputs of 16-bit floats are widened, and float32 outputs become input 0's type. */
+motet_status mt_inner_in_float(mt_op_context *c, mt_op_function function);
 
 #endif

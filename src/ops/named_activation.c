@@ -19,6 +19,7 @@
 #define UNIT(x)         ((x) < 0 ? 0 : (x) > 1 ? 1 : (x))
 #define HARD_SIGMOID(x) UNIT(a *(x) + b)
 #define ELU(x)          ((x) < 0 ? a * (mt_expf(x) - 1) : (x))
+#define SELU(x)         (b * ((x) < 0 ? a * (mt_expf(x) - 1) : (x)))
 #define SOFTSIGN(x)     ((x) / (1 + fabsf(x)))
 #define SOFTPLUS(x)     log1pf(mt_expf(x))
 #define CLIP(x)         ((x) < a ? a : (x) > b ? b : (x))
@@ -31,6 +32,7 @@ ACTIVATION(thresholded, THRESHOLDED)
 ACTIVATION(scaled_tanh, SCALED_TANH)
 ACTIVATION(hard_sigmoid, HARD_SIGMOID)
 ACTIVATION(elu, ELU)
+ACTIVATION(selu, SELU)
 ACTIVATION(softsign, SOFTSIGN)
 ACTIVATION(softplus, SOFTPLUS)
 ACTIVATION(clip, CLIP)
@@ -48,6 +50,7 @@ static const struct {
     {"ScaledTanh", {act_scaled_tanh, 1, 1, 2}},
     {"HardSigmoid", {act_hard_sigmoid, 0.2f, 0.5f, 2}},
     {"Elu", {act_elu, 1, 0, 1}},
+    {"Selu", {act_selu, 1.67326319f, 1.05070102f, 2}},
     {"Softsign", {act_softsign, 0, 0, 0}},
     {"Softplus", {act_softplus, 0, 0, 0}},
     {"Clip", {act_clip, -INFINITY, INFINITY, 2}},

@@ -22,6 +22,11 @@ motet_status mt_op_fail(const mt_op_context *c, motet_status status, const char 
     return mt_fail(status, "%s", text);
 }
 
+motet_status mt_op_refuse(const mt_op_context *c, bool asked, const char *what)
+{
+    return asked ? mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "%s is not supported", what) : MOTET_OK;
+}
+
 motet_status mt_op_fail_type(const mt_op_context *c, int i)
 {
     const motet_tensor *tensor = mt_in(c, i);

@@ -127,6 +127,9 @@ void mt_out_move(mt_op_context *c, int i, motet_tensor *value);
 motet_status mt_op_fail(const mt_op_context *c, motet_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Fails, saying that `what` - an attribute, input or output by its name - is not supported, where it is asked for. */
+motet_status mt_op_refuse(const mt_op_context *c, bool asked, const char *what);
+
 /* Fails because input i has a type this operator does not take. */
 motet_status mt_op_fail_type(const mt_op_context *c, int i);
 

@@ -346,7 +346,7 @@ static void choose_inputs(trial *t, fuzz_source *source)
 static void write_model(mt_writer *w, const trial *t, fuzz_source *source)
 {
     const registered *op = chosen[fuzz_choose(source, chosen_count)];
-    int newest = *op->domain ? 5 : 26, version = op->since + (int)fuzz_choose(source, 26);
+    int newest = *op->domain ? 5 : 28, version = op->since + (int)fuzz_choose(source, 28);
     if (version > newest) version = op->since > newest ? op->since : newest;
     mt_write_int(w, 1, 8);
     put_import(w, "", *op->domain ? 17 : version);

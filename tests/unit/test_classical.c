@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "kernels/half.h"
 #include "op_driver.h"
 
 #define LIST(...) ((int64_t[]){__VA_ARGS__})
@@ -204,6 +205,64 @@ static void lengths_beyond_the_cache_are_refused(void **state)
     }
 }
 
+static driver *drive_heads(motet_type type, const void *x)
+{
+    driver *d = drive_in("com.microsoft", "MultiHeadAttention", 1);
+    drive_int(d, "num_heads", HEADS);
+    for (int i = 0; i < 3; i++) drive_input(d, type, 3, LIST(1, LENGTH, WIDTH), x);
+    return d;
+}
+
+/* float16 in, float16 out; the past is handed on in it, too. */
+static void attention_of_halves_is_that_of_floats(void **state)
+{
+    (void)state;
+    float x[LENGTH * WIDTH];
+    uint16_t narrow[LENGTH * WIDTH];
+    for (int i = 0; i < LENGTH * WIDTH; i++) {
+        x[i] = (float)(i * 7 % 11) / 4 - 1;
+        narrow[i] = mt_float_to_half(x[i]);
+    }
+    driver *wide = drive_heads(MOTET_FLOAT, x), *half = drive_heads(MOTET_FLOAT16, narrow);
+    assert_int_equal(drive_run(wide, 3), MOTET_OK);
+    assert_int_equal(drive_run(half, 3), MOTET_OK);
+    for (int k = 0; k < 3; k++) {
+        assert_int_equal(half->out[k]->type, MOTET_FLOAT16);
+        assert_int_equal(half->out[k]->count, wide->out[k]->count);
+        for (int64_t i = 0; i < wide->out[k]->count; i++)
+            assert_int_equal(((const uint16_t *)half->out[k]->data)[i],
+                             mt_float_to_half(((const float *)wide->out[k]->data)[i]));
+    }
+    drive_end(wide);
+    drive_end(half);
+}
+
+/* An option that is not supported is refused, never passed over, and called by its name. */
+static void options_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const char *const attributes[] = {"smooth_softmax", "sliding_window_cache", "qk_output"};
+    static const char *const inputs[] = {"head_sink", "k_scale", "v_scale", "q_norm_weight", "k_norm_weight"};
+    const float x[WIDTH] = {0};
+    const int32_t length = 0, longest = 1;
+    for (size_t i = 0; i < 8; i++) {
+        driver *d = drive_in("com.microsoft", "GroupQueryAttention", 1);
+        drive_int(d, "num_heads", HEADS);
+        drive_int(d, "kv_num_heads", HEADS);
+        for (int k = 0; k < 3; k++) drive_input(d, MOTET_FLOAT, 3, LIST(1, 1, WIDTH), x);
+        for (int k = 0; k < 2; k++) drive_no_input(d);
+        drive_input(d, MOTET_INT32, 1, LIST(1), &length);
+        drive_input(d, MOTET_INT32, 0, NULL, &longest);
+        assert_int_equal(drive_run(d, 3), MOTET_OK);
+        if (i < 3) drive_int(d, attributes[i], 1);
+        while (i >= 3 && d->context.in_count < 11 + (int)(i - 3)) drive_no_input(d);
+        if (i >= 3) drive_input(d, MOTET_FLOAT, 1, LIST(WIDTH), x);
+        assert_int_equal(drive_run(d, 3), MOTET_ERROR_UNSUPPORTED);
+        assert_non_null(strstr(motet_error_message(), i < 3 ? attributes[i] : inputs[i - 3]));
+        drive_end(d);
+    }
+}
+
 /* --- weights of few bits ---------------------------------------------------------------------------------------- */
 
 static void packed_weights_must_fit(void **state)
@@ -243,6 +302,8 @@ int main(void)
         cmocka_unit_test(rows_become_maps_and_maps_rows),
         cmocka_unit_test(packed_heads_are_unpacked),
         cmocka_unit_test(lengths_beyond_the_cache_are_refused),
+        cmocka_unit_test(attention_of_halves_is_that_of_floats),
+        cmocka_unit_test(options_are_refused_by_name),
         cmocka_unit_test(packed_weights_must_fit),
     };
     return cmocka_run_group_tests_name("classical", tests, NULL, NULL);

@@ -45,7 +45,7 @@ def write(folder, domain, op, version, inputs, outputs, attributes, sets=1, tole
     model = helper.make_model(graph, opset_imports=imports, ir_version=10)
     onnx.save(model, folder / "model.onnx")
     types = {value.name: value.type for value in cases.open_session(folder / "model.onnx").get_outputs()}
-    numbers = {"float": 1, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "string": 8, "double": 11}
+    numbers = {"float": 1, "float16": 10, "uint8": 2, "int8": 3, "int32": 6, "int64": 7, "string": 8, "double": 11}
     for value in model.graph.output:
         value.type.tensor_type.elem_type = numbers[types[value.name][len("tensor(") : -1]]
     onnx.save(model, folder / "model.onnx")
@@ -270,6 +270,11 @@ def product_cases():
             "B": floats(4, 5),
             "C": floats(5),
         }, ["Y"], dict(activation=activation, activation_alpha=0.2, alpha=1.5, beta=0.5)
+    yield "fused-gemm-Selu", FUSED, "FusedGemm", 1, {
+        "A": floats(3, 4),
+        "B": floats(4, 5),
+        "C": floats(5),
+    }, ["Y"], dict(activation="Selu", activation_alpha=1.5, activation_gamma=1.1)
     image, weights = floats(2, 4, 9, 8), floats(6, 2, 3, 3)
     for activation, parameters in (
         ("Relu", []),
@@ -453,6 +458,15 @@ def grouped_cases():
     inputs |= {"lengths": np.array([2], np.int32), "longest": np.int32(3)}
     attributes = dict(num_heads=heads, kv_num_heads=shared, softcap=2.0, scale=0.4)
     yield "grouped-softcap", FUSED, "GroupQueryAttention", 1, inputs, ["Y", "PK", "PV"], attributes
+    attributes = dict(num_heads=heads, kv_num_heads=shared)
+    halves = inputs | {key: inputs[key].astype(np.float16) for key in ("q", "k", "v")}
+    yield "grouped-float16", FUSED, "GroupQueryAttention", 1, halves, ["Y", "PK", "PV"], attributes
+    attributes = attributes | dict(causal=0)
+    yield "grouped-not-causal", FUSED, "GroupQueryAttention", 1, inputs, ["Y", "PK", "PV"], attributes
+    inputs = {"q": floats(2, 1, 64), "k": floats(2, 1, 32), "v": floats(2, 1, 32)}
+    inputs |= {key: floats(2, shared, 6, size) for key in ("pk", "pv")}
+    inputs |= {"lengths": np.array([6, 4], np.int32), "longest": np.int32(7)}
+    yield "grouped-not-causal-next", FUSED, "GroupQueryAttention", 1, inputs, ["Y", "PK", "PV"], attributes
 
 
 # --- quantised operators --------------------------------------------------------------------------------------------

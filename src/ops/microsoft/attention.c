@@ -208,8 +208,8 @@ static motet_status attend_projected(mt_op_context *c, const motet_tensor *rows,
     const int64_t *sizes = mt_attr_ints(c, "qkv_hidden_sizes", &given);
     int64_t all = rows->dims[rows->rank - 1], width[3] = {all / 3, all / 3, all / 3}, sum = 0, first = 0;
     motet_tensor *to[] = {&a->q, &a->k, &a->v};
-    if (mt_attr_int(c, "do_rotary", 0) || mt_attr_int(c, "past_present_share_buffer", 0))
-        return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "do_rotary and past_present_share_buffer are not supported");
+    MT_TRY(mt_op_refuse(c, mt_attr_int(c, "do_rotary", 0) != 0, "do_rotary"));
+    MT_TRY(mt_op_refuse(c, mt_attr_int(c, "past_present_share_buffer", 0) != 0, "past_present_share_buffer"));
     for (int i = 0; i < 3; i++) {
         if (given == 3) width[i] = sizes[i];
         if (width[i] < 0 || width[i] % a->heads || __builtin_add_overflow(sum, width[i], &sum)) sum = -1;
@@ -244,7 +244,7 @@ static motet_status read_projected(mt_op_context *c, attention *a)
 }
 
 /* Inputs: rows, merged weights, bias, mask, past, attention bias. */
-motet_status mt_op_attention_microsoft(mt_op_context *c)
+static motet_status attention_projected(mt_op_context *c)
 {
     attention a = {0};
     mt_inner inner;
@@ -264,6 +264,11 @@ motet_status mt_op_attention_microsoft(mt_op_context *c)
     for (int64_t i = 0; i < rows->count && bias; i++)
         ((float *)rows->data)[i] += ((const float *)bias->data)[i % width];
     return attend_projected(c, rows, &a, 3, 4, 5);
+}
+
+motet_status mt_op_attention_microsoft(mt_op_context *c)
+{
+    return mt_inner_in_float(c, attention_projected);
 }
 
 /* Inputs: rows, merged weights, bias, their scales, mask, zero points, past. */
@@ -344,14 +349,14 @@ static motet_status add_projection_bias(mt_op_context *c, int64_t first, motet_t
 }
 
 /* Inputs: queries, keys, values, bias, key mask, attention bias, past keys, past values. */
-motet_status mt_op_multi_head_attention(mt_op_context *c)
+static motet_status multi_head_attention(mt_op_context *c)
 {
     attention a = {.present = {1, 2}};
     MT_TRY(need_heads(c, "num_heads", &a.heads));
     MT_TRY(read_unpacked(c, &a));
-    if (mt_wanted(c, 3) || mt_in(c, 8) || mt_in(c, 9))
-        return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED,
-                          "shared buffers, beams and the output of scores are not supported");
+    MT_TRY(mt_op_refuse(c, mt_in(c, 8), "past_sequence_length"));
+    MT_TRY(mt_op_refuse(c, mt_in(c, 9), "cache_indirection"));
+    MT_TRY(mt_op_refuse(c, mt_wanted(c, 3), "the output qk"));
     a.kv_heads = a.heads;
     a.batch = a.q.dims[0];
     a.length = a.q.dims[1];
@@ -372,6 +377,11 @@ motet_status mt_op_multi_head_attention(mt_op_context *c)
     MT_TRY(read_key_mask(c, 4, &a));
     MT_TRY(add_attention_bias(c, 5, &a));
     return attend(c, &a);
+}
+
+motet_status mt_op_multi_head_attention(mt_op_context *c)
+{
+    return mt_inner_in_float(c, multi_head_attention);
 }
 
 /* --- RotaryEmbedding -------------------------------------------------------------------------------------------- */
@@ -418,8 +428,8 @@ motet_status mt_op_rotary_embedding_microsoft(mt_op_context *c)
     MT_TRY(mt_need(c, 2, &cosine));
     MT_TRY(mt_need(c, 3, &sine));
     if (x->rank != 3 && x->rank != 4) return mt_op_fail(c, MOTET_ERROR_SHAPE, "an input of %d axes", x->rank);
-    if (mt_attr_int(c, "is_packed_batching", 0) || mt_attr_float(c, "scale", 1) != 1)
-        return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "is_packed_batching and scale are not supported");
+    MT_TRY(mt_op_refuse(c, mt_attr_int(c, "is_packed_batching", 0) != 0, "is_packed_batching"));
+    MT_TRY(mt_op_refuse(c, mt_attr_float(c, "scale", 1) != 1, "scale"));
     int64_t length = x->dims[x->rank - 2], turned = mt_attr_int(c, "rotary_embedding_dim", 0);
     int64_t heads = mt_attr_int(c, "num_heads", 0);
     if (x->rank == 3 && heads == 0 && cosine->rank == 2 && cosine->dims[1] > 0)
@@ -436,8 +446,9 @@ motet_status mt_op_rotary_embedding_microsoft(mt_op_context *c)
 
 typedef struct grouped {
     attention a;
-    int64_t size;    /* of a head */
-    int64_t *before; /* how many keys of the past each item has */
+    int64_t size;        /* of a head */
+    int64_t *before;     /* how many keys of the past each item has */
+    const int64_t *last; /* the last key of each item */
     mt_inner rotated[2];
     motet_tensor positions;
 } grouped;
@@ -495,6 +506,7 @@ static motet_status read_lengths(mt_op_context *c, grouped *g)
     a->total = mt_max(total, cached);
     MT_TRY(mt_scratch_array(c, a->batch, sizeof(int64_t), &memory));
     g->before = memory;
+    g->last = values;
     for (int64_t b = 0; b < a->batch; b++) {
         int64_t own = ((const int64_t *)values)[b];
         bool first = total == a->length; /* a prompt: shorter ones of the batch are padded behind */
@@ -572,30 +584,33 @@ static motet_status append_grouped(mt_op_context *c, grouped *g, int past_input,
     return mt_tensor_wrap(rows, MOTET_FLOAT, 4, dims, memory);
 }
 
-/* A query sees the keys up to its own place, and no further back than the window. */
+/* A query sees the keys up to its own place, or all there are, and no further back than the window. */
 static motet_status mask_grouped(mt_op_context *c, grouped *g)
 {
     attention *a = &g->a;
     int64_t window = mt_attr_int(c, "local_window_size", -1);
+    bool causal = mt_attr_int(c, "causal", 1) != 0;
     float *mask;
     MT_TRY(make_mask(c, a, a->batch, 1, a->length, &mask));
     for (int64_t b = 0; b < a->batch; b++)
         for (int64_t s = 0; s < a->length; s++)
             for (int64_t j = 0, place = g->before[b] + s; j < a->total; j++)
-                if (j > place || (window > 0 && place - j >= window))
+                if (j > (causal ? place : g->last[b]) || (window > 0 && place - j >= window))
                     mask[(b * a->length + s) * a->total + j] = -INFINITY;
     return add_attention_bias(c, 10, a);
 }
 
 /* Inputs: queries, keys, values, past keys, past values, lengths, longest, caches, positions, attention bias. */
-motet_status mt_op_group_query_attention(mt_op_context *c)
+static motet_status group_query_attention(mt_op_context *c)
 {
+    static const char *const beyond[] = {"head_sink", "k_scale", "v_scale", "q_norm_weight", "k_norm_weight"};
+    static const char *const options[] = {"sliding_window_cache", "qk_output", "kv_cache_bit_width"};
     grouped g = {.a = {.present = {-1, -1}}};
     for (int i = 11; i < c->in_count; i++)
-        if (mt_in(c, i)) return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "input %d is not supported", i);
-    if (mt_attr_int(c, "smooth_softmax", 0) > 0 || mt_attr_int(c, "sliding_window_cache", 0) || mt_wanted(c, 3))
-        return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED,
-                          "smooth_softmax, sliding_window_cache and the output of scores are not supported");
+        MT_TRY(mt_op_refuse(c, mt_in(c, i), i < 16 ? beyond[i - 11] : "an input after k_norm_weight"));
+    for (int i = 0; i < 3; i++) MT_TRY(mt_op_refuse(c, mt_attr_int(c, options[i], 0) != 0, options[i]));
+    MT_TRY(mt_op_refuse(c, mt_attr_int(c, "smooth_softmax", 0) > 0, "smooth_softmax"));
+    MT_TRY(mt_op_refuse(c, mt_wanted(c, 3), "the output output_qk"));
     MT_TRY(read_grouped(c, &g));
     MT_TRY(read_lengths(c, &g));
     MT_TRY(rotate_grouped(c, &g));
@@ -603,4 +618,9 @@ motet_status mt_op_group_query_attention(mt_op_context *c)
     MT_TRY(append_grouped(c, &g, 4, 2, &g.a.v));
     MT_TRY(mask_grouped(c, &g));
     return attend(c, &g.a);
+}
+
+motet_status mt_op_group_query_attention(mt_op_context *c)
+{
+    return mt_inner_in_float(c, group_query_attention);
 }

@@ -99,8 +99,8 @@ static motet_status read_weights(mt_op_context *c, blocked *w)
     w->blocks = mt_blocks(w->k, w->block);
     int64_t scales = w->n * w->blocks, bytes;
     if (__builtin_mul_overflow(scales, w->block * w->bits / 8, &bytes)) bytes = -1;
-    if (mt_attr_int(c, "weight_prepacked", 0) || mt_in(c, 4))
-        return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "prepacked weights and g_idx are not supported");
+    MT_TRY(mt_op_refuse(c, mt_attr_int(c, "weight_prepacked", 0) != 0, "weight_prepacked"));
+    MT_TRY(mt_op_refuse(c, mt_in(c, 4), "g_idx"));
     MT_TRY(need_count(c, 1, bytes));
     MT_TRY(need_count(c, 2, scales));
     if (mt_in(c, 1)->type != MOTET_UINT8) return mt_op_fail_type(c, 1);

@@ -121,8 +121,7 @@ static motet_status scale_output(mt_op_context *c, float factor)
 {
     motet_tensor *out = c->out[0];
     if (factor == 1) return MOTET_OK;
-    if (out->type != MOTET_FLOAT && out->type != MOTET_DOUBLE)
-        return mt_op_fail(c, MOTET_ERROR_UNSUPPORTED, "alpha for %s is not supported", motet_type_name(out->type));
+    if (out->type != MOTET_FLOAT && out->type != MOTET_DOUBLE) return mt_op_fail_type(c, 0);
     for (int64_t i = 0; i < out->count; i++) {
         if (out->type == MOTET_FLOAT)
             ((float *)out->data)[i] *= factor;
@@ -132,7 +131,7 @@ static motet_status scale_output(mt_op_context *c, float factor)
     return MOTET_OK;
 }
 
-motet_status mt_op_fused_matmul(mt_op_context *c)
+static motet_status scaled_product(mt_op_context *c)
 {
     motet_tensor a, b;
     mt_inner inner;
@@ -144,6 +143,11 @@ motet_status mt_op_fused_matmul(mt_op_context *c)
     mt_inner_into(&inner, 0, 0);
     MT_TRY(mt_inner_run(&inner, mt_op_matmul, 13, 1));
     return scale_output(c, mt_attr_float(c, "alpha", 1));
+}
+
+motet_status mt_op_fused_matmul(mt_op_context *c)
+{
+    return mt_inner_in_float(c, scaled_product);
 }
 
 /* --- with an activation after it -------------------------------------------------------------------------------- */
@@ -179,24 +183,36 @@ static motet_status finish(mt_op_context *c)
     if (!*name) return MOTET_OK;
     MT_TRY(mt_named_activation_find(c, name, &activation));
     activation.a = count > 0 ? parameters[0] : mt_attr_float(c, "activation_alpha", activation.a);
-    activation.b = count > 1 ? parameters[1] : mt_attr_float(c, "activation_beta", activation.b);
+    activation.b = count > 1 ? parameters[1]
+                             : mt_attr_float(c, "activation_beta", mt_attr_float(c, "activation_gamma", activation.b));
     return activate(c, &activation);
+}
+
+static motet_status matmul_activation(mt_op_context *c)
+{
+    MT_TRY(mt_op_refuse(c, mt_has_attr(c, "activation_axis"), "activation_axis"));
+    MT_TRY(scaled_product(c));
+    return finish(c);
 }
 
 motet_status mt_op_fused_matmul_activation(mt_op_context *c)
 {
-    MT_TRY(mt_op_fused_matmul(c));
-    return finish(c);
+    return mt_inner_in_float(c, matmul_activation);
 }
 
-motet_status mt_op_fused_gemm(mt_op_context *c)
+static motet_status gemm_activation(mt_op_context *c)
 {
     MT_TRY(mt_op_gemm(c));
     return finish(c);
 }
 
+motet_status mt_op_fused_gemm(mt_op_context *c)
+{
+    return mt_inner_in_float(c, gemm_activation);
+}
+
 /* activation(Conv(X, W, B) + Z) */
-motet_status mt_op_fused_conv(mt_op_context *c)
+static motet_status conv_activation(mt_op_context *c)
 {
     mt_op_context conv = *c;
     conv.in_count = (int)mt_min(c->in_count, 3);
@@ -207,6 +223,11 @@ motet_status mt_op_fused_conv(mt_op_context *c)
         return mt_op_fail(c, MOTET_ERROR_SHAPE, "what is to be added is not of the output's type and shape");
     for (int64_t i = 0; i < out->count && more; i++) ((float *)out->data)[i] += ((const float *)more->data)[i];
     return finish(c);
+}
+
+motet_status mt_op_fused_conv(mt_op_context *c)
+{
+    return mt_inner_in_float(c, conv_activation);
 }
 
 /* --- DynamicQuantizeMatMul -------------------------------------------------------------------------------------- */
