@@ -40,12 +40,12 @@ def rooms(count, seed):
     result = np.empty((count, SEATS, LENGTH), np.float32)
     for h in result:
         room = rng.uniform([2.5, 2.5, 2.3], [8, 6, 3.5])
-        decay = rng.uniform(0.12, 0.6)
+        decay = rng.uniform(0.12, 0.7)
         surface = 2 * (room[0] * room[1] + room[1] * room[2] + room[0] * room[2])
         absorbed = min(0.95, 0.161 * room.prod() / (surface * decay))          # Sabine
         microphone = rng.uniform(0.2, 0.8, 3) * room
         for k in range(SEATS):
-            reach = rng.uniform(0.25, 2.5)
+            reach = rng.uniform(0.25, 3.5)
             towards = rng.normal(0, 1, 3) * [1, 1, 0.3]
             source = microphone + reach * towards / np.linalg.norm(towards)
             source = np.clip(source, 0.15, room - 0.15)

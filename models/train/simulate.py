@@ -10,9 +10,10 @@ A *scene* (12 s in training) is cut into windows of 3 s. It starts as a layout, 
 Window borders fall anywhere in a turn, since excerpts start anywhere.
 
 Turns are filled with speech of random speakers (mostly of one corpus, so that the microphone does not give the speaker
-away), each speaker heard through a seat of one small room and a tone control of its own, at its own loudness. Then noise
-(recorded, coloured, babble, knocks and whistles, loud pauses), and sometimes a telephone band, 8-bit mu-law, clipping, an offset, or a gate that leaves
-digital silence where nobody speaks. Last a gain, and rounding to 16 bits.
+away; in every third scene of voices that the teacher of teacher.py finds alike), each speaker heard through a seat of one
+small room and a tone control of its own, at its own loudness; in some scenes each on its own telephone. Then noise
+(recorded, coloured, babble, knocks and whistles, loud pauses), and sometimes a telephone band, 8-bit mu-law, clipping, an
+offset, or a gate that leaves digital silence where nobody speaks. Last a gain, and rounding to 16 bits.
 
 Labels are the source's speech labels, every 10 ms: the room's echo after a word is not speech, nor is a speaker's pause.
 """
@@ -22,7 +23,7 @@ import scipy.signal
 import soundfile
 import torch
 
-from corpus import DATA, RATE, STEP, runs
+from corpus import CACHE, DATA, RATE, STEP, runs
 from rooms import LENGTH as ECHO
 from rooms import SEATS, rooms
 
@@ -60,21 +61,28 @@ def read_layouts():
 
 class Simulator:
     """`mix`: how often each kind of layout comes. `heldout`: strangers' voices and noises instead of those of training.
-    `windows`: how many make a scene.
+    `windows`: how many make a scene. `noise`: least and greatest dB of speech over noise. `corpora`: only these speakers.
     """
 
     SYNTHETIC = 0.25                            # share of scenes whose speakers are synthetic
+    ALIKE, NEAREST = 0.35, 24                   # share of scenes whose speakers are alike; how many count as that
 
-    def __init__(self, corpus, mix, seed, heldout=False, windows=4):
-        self.corpus, self.count, self.length = corpus, windows, windows * WINDOW
+    def __init__(self, corpus, mix, seed, heldout=False, windows=4, noise=(4, 35), corpora=None):
+        self.noise = noise
+        self.corpus = corpus
+        self.last(windows)
         self.kinds, self.odds = list(mix), np.array(list(mix.values())) / sum(mix.values())
         self.layouts = read_layouts()
         numbers = range(corpus.training, len(corpus.names)) if heldout else range(corpus.training)
         self.groups = {}
         for number in numbers:
-            self.groups.setdefault(corpus.corpora[number], []).append(number)
-        self.real = [n for name, group in self.groups.items() if name != "synthetic" for n in group]
-        self.recorded = [n for n in self.groups["synthetic"] if not corpus.names[n].startswith("espeak")]
+            if corpora is None or corpus.corpora[number] in corpora:
+                self.groups.setdefault(corpus.corpora[number], []).append(number)
+        self.synthetic = self.groups.pop("synthetic", [])
+        self.real = [n for group in self.groups.values() for n in group]
+        self.recorded = [n for n in self.synthetic if not corpus.names[n].startswith("espeak")]
+        teacher = CACHE / "teacher.npy"
+        self.likeness = np.load(teacher) if teacher.exists() and not heldout else None
         setup = np.random.default_rng(7 + heldout)                    # the same rooms and noises for every worker
         seats = torch.from_numpy(rooms(100 if heldout else 250, 7 + heldout))
         self.rooms = torch.fft.rfft(seats, FFT)
@@ -82,6 +90,10 @@ class Simulator:
         self.noises = self.read_noises(setup, heldout)
         self.rng = np.random.default_rng([seed, 99])
         self.twins = None
+
+    def last(self, windows):
+        """From now on a scene lasts so many windows: at most as many as the simulator was made for."""
+        self.count, self.length = windows, windows * WINDOW
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -170,16 +182,20 @@ class Simulator:
     def pick(self, count):
         """Different speakers: synthetic ones, or real ones of one corpus, or any real ones."""
         chance = self.rng.random()
-        if chance < self.SYNTHETIC:
-            pool = self.groups["synthetic"] if self.rng.random() < 0.5 else self.recorded      # made of people's recordings
+        if chance < self.SYNTHETIC and self.synthetic:
+            pool = self.synthetic if self.rng.random() < 0.5 else self.recorded      # made of people's recordings
         elif chance < 0.65:
-            weights = np.array([len(g) for name, g in self.groups.items() if name != "synthetic"], float)
-            names = [name for name in self.groups if name != "synthetic"]
+            weights = np.array([len(g) for g in self.groups.values()], float)
+            names = list(self.groups)
             pool = self.groups[names[self.rng.choice(len(names), p=weights / weights.sum())]]
         else:
             pool = self.real
         if len(pool) < count:
             pool = self.real
+        if self.likeness is not None and 1 < count < self.NEAREST < len(pool) and self.rng.random() < self.ALIKE:
+            pool = np.asarray(pool)
+            alike = self.likeness[pool] @ self.likeness[self.rng.choice(pool)]
+            pool = pool[np.argsort(-alike)[:self.NEAREST]]
         return self.rng.choice(pool, count, replace=False)
 
     # -- layouts: [(start, end, who)] in 10 ms frames of the scene ----------------------------------------------------
@@ -224,7 +240,8 @@ class Simulator:
         labels = np.zeros((len(present), self.length // STEP), bool)
         mixture = np.zeros(self.length, np.float32)
         room = self.random_room()
-        toned = rng.random() < 0.6
+        toned, calls = rng.random() < 0.6, rng.random() < 0.08
+        spread = 8 if rng.random() < 0.25 else 4                      # dB: some sit far from the microphone
         for row, who in enumerate(present):
             track = np.zeros(self.length, np.float32)
             for start, end, other in turns:
@@ -232,7 +249,8 @@ class Simulator:
                     audio, heard = self.speech(int(speakers[row]), end - start)
                     track[start * STEP:end * STEP] = audio * 10 ** rng.uniform(-0.1, 0.1)
                     labels[row, start:end] = heard
-            mixture += self.heard(track, room, row, toned) * 10 ** (rng.normal(0, 5) / 20)
+            voice = self.heard(track, room, row, toned)
+            mixture += (self.telephone(voice) if calls else voice) * 10 ** (rng.normal(0, spread) / 20)
         if present:
             heard = mixture.reshape(-1, STEP)[labels.any(0)]
             mixture /= np.sqrt(np.square(heard).mean()) + 1e-9 if len(heard) else 1.0
@@ -257,6 +275,11 @@ class Simulator:
             gain = gain + self.rng.normal(0, 4) * np.exp(-(octaves - self.rng.uniform(-3, 3)) ** 2)
         return torch.from_numpy((10 ** (gain / 20)).astype(np.float32))
 
+    def telephone(self, signal):
+        low, high = self.rng.uniform(150, 350), self.rng.uniform(3000, 3800)
+        band = scipy.signal.butter(4, [low, high], "band", fs=RATE, output="sos")
+        return scipy.signal.sosfilt(band, signal).astype(np.float32)
+
     def channel(self, mixture, labels):
         """Noise, gate, band, distortion, level: from speech at unit loudness to what a sound card delivers."""
         rng = self.rng
@@ -265,14 +288,13 @@ class Simulator:
             group = self.noises[np.searchsorted([0.2, 0.32, 0.42, 0.58], chance)]
             noise = group[rng.integers(len(group))]
             start = rng.integers(len(noise) - self.length + 1)
-            mixture = mixture + noise[start:start + self.length] * 10 ** (-rng.uniform(4, 35) / 20)
+            mixture = mixture + noise[start:start + self.length] * 10 ** (-rng.uniform(*self.noise) / 20)
         if rng.random() < 0.15:
             reach = rng.integers(1, 30)
             keep = np.convolve(labels.any(0), np.ones(2 * reach + 1), "same") > 0
             mixture = mixture * np.repeat(keep, STEP).astype(np.float32)
         if rng.random() < 0.12:
-            band = scipy.signal.butter(4, [rng.uniform(150, 350), rng.uniform(3000, 3800)], "band", fs=RATE, output="sos")
-            mixture = scipy.signal.sosfilt(band, mixture).astype(np.float32)
+            mixture = self.telephone(mixture)
         peak = np.abs(mixture).max() + 1e-9
         if rng.random() < 0.08:
             mixture = np.clip(mixture, -peak * rng.uniform(0.1, 0.6), peak * rng.uniform(0.1, 0.6))

@@ -39,7 +39,7 @@ from network import CLASSES, SPEAKERS, VOICE, Motet
 from simulate import IGNORE, Simulator
 
 STAGES = [(0.4, dict(solo=0.85, real=0.08, quick=0.05, empty=0.02)),
-          (1.0, dict(solo=0.25, real=0.33, quick=0.32, empty=0.10))]
+          (1.0, dict(solo=0.22, real=0.36, quick=0.34, empty=0.08))]
 PERMUTATIONS = torch.tensor(list(itertools.permutations(range(SPEAKERS))))                   # [6,3]: slot s becomes p[s]
 RENAMED = torch.tensor([[CLASSES.index(tuple(sorted(p[s] for s in c))) for c in CLASSES]     # [6,7]: class c becomes
                         for p in PERMUTATIONS.tolist()])

@@ -11,6 +11,7 @@ python=${PYTHON:-.venv/bin/python}
 export OMP_WAIT_POLICY=PASSIVE      # threads that wait by spinning take the core from the process that makes the data
 mkdir -p out/train
 $python models/train/corpus.py
+$python models/train/teacher.py
 $python models/train/train.py "$@"
 $python models/train/export.py out/train/last.pt models/motet-cnn.onnx --threshold "${THRESHOLD:-0.35}"
 $python models/train/evaluate.py models/motet-cnn.onnx
