@@ -234,7 +234,7 @@ static motet_status settle_windows(motet_diarizer *d, int64_t until)
 
 const motet_tensor *motet_diarizer_input(const motet_diarizer *diarizer)
 {
-    return diarizer->record.window_count ? mt_model_input(diarizer->model) : NULL;
+    return diarizer->record.window_count ? mt_listener_input(diarizer->listener) : NULL;
 }
 
 /* Encodes a window and puts it on record, in place of one that was there for the time being only. */

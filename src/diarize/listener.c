@@ -113,3 +113,8 @@ motet_status mt_listener_encode(mt_listener *l, const float *input, int64_t star
     *out = &l->encoding;
     return mt_embedder_run(l->embedder, input, &l->description, heard, l->encoding.voices);
 }
+
+const motet_tensor *mt_listener_input(const mt_listener *l)
+{
+    return mt_model_input(l->model);
+}

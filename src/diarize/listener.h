@@ -21,4 +21,7 @@ const char *const *mt_listener_embedding(const mt_listener *listener);
 /* As mt_model_encode. */
 motet_status mt_listener_encode(mt_listener *listener, const float *input, int64_t start, const mt_encoding **out);
 
+/* What the model was last run on; NULL when it is a detector, which runs many times a window. */
+const motet_tensor *mt_listener_input(const mt_listener *listener);
+
 #endif

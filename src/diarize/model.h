@@ -44,7 +44,7 @@ const mt_model_description *mt_model_describe(const mt_model *model);
  * (detectors remember). The encoding belongs to the model and lasts until its next run. */
 motet_status mt_model_encode(mt_model *model, const float *input, int64_t start, const mt_encoding **out);
 
-/* What it was last run on. */
+/* What it was last run on; NULL of a detector. */
 const motet_tensor *mt_model_input(const mt_model *model);
 
 #endif
