@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/half.h"
 #include "kernels/simd.h"
 
 enum { MAX_UNITS = 64 };
@@ -15,68 +16,121 @@ typedef struct finish {
     const int32_t *const *a_sums; /* of rows, by product; or NULL */
     int64_t k;
     int64_t first_unit, groups, rows; /* product p begins at row (first_unit + p) % groups * rows of the lists */
+    bool sums_at_end;                 /* the sums of columns come with the last slice of k, not with each its own */
 } finish;
+
+enum { PIECE = MT_TILE_ROWS * MT_TILE_COLUMNS };
+_Static_assert(MT_TILE_FEW_ROWS *MT_TILE_PANELS <= MT_TILE_ROWS, "a wide piece fits, too");
 
 static const int32_t *int_at(const mt_byte_list *list, int64_t row, int64_t column)
 {
     return (const int32_t *)list->values + row * list->row + column * list->column;
 }
 
-static const float *float_at(const mt_byte_list *list, int64_t row, int64_t column)
+/* A list as it goes with a piece: element i * row + j is for row i and column j. */
+typedef struct spread {
+    const float *values; /* NULL: none */
+    int64_t row;
+} spread;
+
+/* Where a list has one value for all columns, it is repeated in `room`. */
+static spread spread_out(const mt_byte_list *list, int64_t row, int64_t column, const mt_piece *p, float *room)
 {
-    return (const float *)list->values + row * list->row + column * list->column;
+    if (!list->values) return (spread){NULL, 0};
+    const float *first = (const float *)list->values + row * list->row + column * list->column;
+    if (list->column) return (spread){first, list->row};
+    for (int i = 0; i < (list->row ? p->rows : 1); i++)
+        for (int j = 0; j < p->columns; j++) room[i * p->columns + j] = first[i * list->row];
+    return (spread){room, list->row ? p->columns : 0};
 }
 
-MT_SIMD static void take_away(int32_t *c, const int32_t *values, int64_t step, int32_t factor, int n)
+/* to = factor * values, element by element, or added to it. */
+MT_SIMD static void scale_sums(int32_t *restrict to, const int32_t *restrict values, int32_t factor, int n)
+{
+    for (int j = 0; j < n; j++) to[j] = (int32_t)((uint32_t)values[j] * (uint32_t)factor);
+}
+
+MT_SIMD static void add_scaled_sums(int32_t *restrict to, const int32_t *restrict values, int64_t step, int32_t factor,
+                                    int n)
 {
     if (step)
-        for (int j = 0; j < n; j++) c[j] = (int32_t)((uint32_t)c[j] - (uint32_t)values[j] * (uint32_t)factor);
+        for (int j = 0; j < n; j++) to[j] = (int32_t)((uint32_t)to[j] + (uint32_t)values[j] * (uint32_t)factor);
     else
-        for (int j = 0; j < n; j++) c[j] = (int32_t)((uint32_t)c[j] - (uint32_t)values[0] * (uint32_t)factor);
+        for (int j = 0; j < n; j++) to[j] = (int32_t)((uint32_t)to[j] + (uint32_t)values[0] * (uint32_t)factor);
 }
 
-MT_SIMD static void to_floats(float *c, const int32_t *sums, const float *scale, int64_t scale_step, const float *bias,
-                              int64_t bias_step, int n)
-{
-    if (scale_step)
-        for (int j = 0; j < n; j++) c[j] = (float)sums[j] * scale[j];
-    else
-        for (int j = 0; j < n; j++) c[j] = (float)sums[j] * *scale;
-    if (bias && bias_step)
-        for (int j = 0; j < n; j++) c[j] += bias[j];
-    else if (bias)
-        for (int j = 0; j < n; j++) c[j] += *bias;
-}
-
-/* One row of a piece; `row` and `column` are its place in the lists. */
-static void finish_row(const finish *f, const mt_piece *p, int i, int64_t row, int64_t column, void *c)
+/* What zero points add to the sums, a row of the piece after the other; returns how far apart they are: 0 where one is
+ * for all. */
+static int find_excess(const finish *f, const mt_piece *p, int64_t row, int32_t *excess)
 {
     const mt_byte_result *r = f->result;
-    int32_t sums[MT_TILE_COLUMNS], a_zero = r->a_zero.values ? *int_at(&r->a_zero, row, column) : 0;
-    size_t bytes = (size_t)p->columns * sizeof *sums;
-    memcpy(sums, c, bytes);
-    if (a_zero) take_away(sums, p->sums, 1, a_zero, p->columns);
-    if (p->last && f->a_sums) {
+    bool b_too = p->last && f->a_sums, one = !b_too && (!r->a_zero.values || !r->a_zero.row);
+    for (int i = 0; i < (one ? 1 : p->rows); i++) {
+        int32_t a_zero = r->a_zero.values ? *int_at(&r->a_zero, row + i, p->column) : 0;
+        int32_t *to = excess + i * p->columns;
+        scale_sums(to, p->sums, a_zero, p->columns);
+        if (!b_too) continue;
         uint32_t rest = (uint32_t)f->a_sums[p->item][p->row + i] - (uint32_t)f->k * (uint32_t)a_zero;
-        take_away(sums, int_at(&r->b_zero, row, column), r->b_zero.column, (int32_t)rest, p->columns);
+        add_scaled_sums(to, int_at(&r->b_zero, row + i, p->column), r->b_zero.column, (int32_t)rest, p->columns);
     }
-    if (p->last && r->scale.values) {
-        float values[MT_TILE_COLUMNS];
-        to_floats(values, sums, float_at(&r->scale, row, column), r->scale.column,
-                  r->bias.values ? float_at(&r->bias, row, column) : NULL, r->bias.column, p->columns);
-        if (r->activate) r->activate(values, p->columns);
-        memcpy(c, values, bytes);
-    } else {
-        memcpy(c, sums, bytes);
+    return one ? 0 : p->columns;
+}
+
+/* One row, of n columns: sums to sums, or to floats. */
+static inline void take_away(int32_t *restrict c, const int32_t *restrict excess, int n)
+{
+    for (int j = 0; j < n; j++) c[j] = (int32_t)((uint32_t)c[j] - (uint32_t)excess[j]);
+}
+
+static inline void to_floats(uint32_t *restrict c, const int32_t *restrict excess, const float *restrict scale,
+                             const float *restrict bias, int n)
+{
+    if (bias)
+        for (int j = 0; j < n; j++)
+            c[j] = mt_float_to_bits((float)(int32_t)(c[j] - (uint32_t)excess[j]) * scale[j] + bias[j]);
+    else
+        for (int j = 0; j < n; j++) c[j] = mt_float_to_bits((float)(int32_t)(c[j] - (uint32_t)excess[j]) * scale[j]);
+}
+
+/* Most pieces are a panel wide: then the loops over columns become a few instructions. */
+MT_SIMD static void take_away_rows(int32_t *c, int64_t c_row, int rows, int columns, const int32_t *excess, int row)
+{
+    for (int i = 0; i < rows; i++) {
+        if (columns == MT_TILE_COLUMNS)
+            take_away(c + i * c_row, excess + i * row, MT_TILE_COLUMNS);
+        else
+            take_away(c + i * c_row, excess + i * row, columns);
+    }
+}
+
+MT_SIMD static void rows_to_floats(uint32_t *c, int64_t c_row, int rows, int columns, const int32_t *excess, int row,
+                                   spread scale, spread bias)
+{
+    for (int i = 0; i < rows; i++) {
+        const float *b = bias.values ? bias.values + i * bias.row : NULL;
+        if (columns == MT_TILE_COLUMNS)
+            to_floats(c + i * c_row, excess + i * row, scale.values + i * scale.row, b, MT_TILE_COLUMNS);
+        else
+            to_floats(c + i * c_row, excess + i * row, scale.values + i * scale.row, b, columns);
     }
 }
 
 static void finish_piece(const void *context, const mt_piece *p)
 {
     const finish *f = context;
+    const mt_byte_result *r = f->result;
     int64_t row = (f->first_unit + p->item) % f->groups * f->rows + p->row;
-    for (int i = 0; i < p->rows; i++)
-        finish_row(f, p, i, row + i, p->column, (char *)p->c + (size_t)(i * p->c_row) * sizeof(int32_t));
+    int32_t excess[PIECE];
+    float scales[PIECE], biases[PIECE];
+    if (f->sums_at_end && !p->last) return;
+    int excess_row = find_excess(f, p, row, excess);
+    if (!p->last || !r->scale.values) {
+        take_away_rows(p->c, p->c_row, p->rows, p->columns, excess, excess_row);
+        return;
+    }
+    rows_to_floats(p->c, p->c_row, p->rows, p->columns, excess, excess_row,
+                   spread_out(&r->scale, row, p->column, p, scales), spread_out(&r->bias, row, p->column, p, biases));
+    for (int i = 0; i < p->rows && r->activate; i++) r->activate((float *)p->c + i * p->c_row, p->columns);
 }
 
 /* --- matrices ------------------------------------------------------------------------------------------------- */
@@ -142,11 +196,9 @@ static mt_panel_place find_panels(const void *source, const mt_panels *wanted, v
     const matrices *from = source;
     const char *packed = from->packed[wanted->item];
     int64_t words = mt_byte_row(from->k) / MT_WORD;
-    size_t bytes = (size_t)wanted->columns * sizeof *sums;
     if (wanted->first + wanted->depth >= words)
-        memcpy(sums, packed + (padded_columns(from->n) * words + wanted->column) * MT_WORD, bytes);
-    else
-        memset(sums, 0, bytes);
+        memcpy(sums, packed + (padded_columns(from->n) * words + wanted->column) * MT_WORD,
+               (size_t)wanted->columns * sizeof *sums);
     return (mt_panel_place){packed + (wanted->column * words + wanted->first * MT_TILE_COLUMNS) * MT_WORD,
                             MT_TILE_COLUMNS, words * MT_TILE_COLUMNS};
 }
@@ -155,7 +207,7 @@ void mt_byte_gemm_run(mt_pool *pool, const mt_byte_gemm *s, int64_t count, const
                       const void *const *packed, void *const *c)
 {
     matrices source = {s->k, s->n, packed};
-    finish end = {&s->result, NULL, s->k, 0, 1, 0};
+    finish end = {&s->result, NULL, s->k, 0, 1, 0, true};
     mt_product product = {.tile = mt_tile_bytes(), .m = s->m, .n = s->n, .k = mt_byte_row(s->k) / MT_WORD, .alpha = 1};
     product.count = 1;
     product.a_row = s->lda / MT_WORD;
@@ -305,7 +357,7 @@ void mt_byte_conv_run(mt_pool *pool, const mt_conv *conv, const void *x, uint8_t
             a_sums[i] = sums + filter;
             c[i] = (int32_t *)y + (work.first_unit + i) * conv->out_channels * conv->window.out_count;
         }
-        finish end = {result, zero ? a_sums : NULL, k, work.first_unit, conv->groups, conv->out_channels};
+        finish end = {result, zero ? a_sums : NULL, k, work.first_unit, conv->groups, conv->out_channels, false};
         mt_product product = {.tile = mt_tile_bytes(), .m = conv->out_channels, .k = row / MT_WORD, .count = count};
         product.n = conv->window.out_count;
         product.a = a;

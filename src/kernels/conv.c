@@ -1,6 +1,10 @@
-/* Two ways to convolve.
+/* Three ways to convolve.
  *
  * A group of one or two channels is added up tap by tap over whole output rows, which vectorises (depthwise).
+ *
+ * Few output positions are the rows of a product: what each of them sees, times packed weights, a column for every
+ * output channel; the result is turned round.
+ *
  * Everything else is the product of the weights, a row for every output channel, and the unrolled input, a row for
  * every weight and a column for every output position. That matrix is never there as a whole: the product asks for it
  * panel by panel, and a panel is a few runs of the input for each weight. Channels stay as they lie, [channels,
@@ -9,6 +13,7 @@
 
 #include <string.h>
 
+#include "kernels/gemm.h"
 #include "kernels/simd.h"
 
 enum { MAX_UNITS = 64, FEW_ROWS = 2 * MT_TILE_ROWS /* for which the input is not worth a copy */ };
@@ -169,6 +174,75 @@ static void depthwise_channel(void *context, size_t block)
                        filter[i], w->stride[last], high - low);
         }
     if (work->activate) work->activate(y, w->out_count);
+}
+
+/* --- the short way -------------------------------------------------------------------------------------------- */
+
+enum { SHORT = 16 /* output positions */, MANY = 8 /* filters of a group */ };
+
+bool mt_conv_is_short(const mt_conv *conv)
+{
+    return conv->window.out_count <= SHORT && conv->out_channels >= MANY;
+}
+
+/* Of one group. */
+static mt_gemm short_shape(const mt_conv *conv)
+{
+    int64_t k = conv->in_channels * conv->window.taps;
+    mt_gemm shape = mt_gemm_plain(conv->window.out_count, conv->out_channels, k);
+    shape.b_transposed = true;
+    shape.ldb = k;
+    return shape;
+}
+
+int64_t mt_conv_packed_size(const mt_conv *conv)
+{
+    mt_gemm shape = short_shape(conv);
+    int64_t all, each = mt_sgemm_packed_size(&shape);
+    return each < 0 || __builtin_mul_overflow(each, conv->groups, &all) ? -1 : all;
+}
+
+void mt_conv_pack(mt_pool *pool, const mt_conv *conv, const float *weights, float *packed)
+{
+    mt_gemm shape = short_shape(conv);
+    for (int64_t g = 0; g < conv->groups; g++)
+        mt_sgemm_pack(pool, &shape, weights + g * shape.n * shape.k, packed + g * mt_sgemm_packed_size(&shape));
+}
+
+int64_t mt_conv_room(const mt_conv *conv)
+{
+    return conv->window.out_count * (conv->in_channels * conv->window.taps + conv->out_channels);
+}
+
+/* What every output position sees, as a row. */
+static void look(const mt_conv *conv, const float *x, float *rows)
+{
+    const mt_window *w = &conv->window;
+    for (int64_t o = 0; o < w->out_count; o++)
+        for (int64_t tap = 0; tap < w->taps; tap++) {
+            int64_t from = mt_window_seen(w, o, tap);
+            float *to = rows + o * conv->in_channels * w->taps + tap;
+            for (int64_t i = 0; i < conv->in_channels; i++) to[i * w->taps] = from < 0 ? 0 : x[i * w->in_count + from];
+        }
+}
+
+void mt_conv_run_short(mt_pool *pool, const mt_conv *conv, const float *x, const float *packed, const float *bias,
+                       mt_activation activate, float *room, float *y)
+{
+    mt_gemm shape = short_shape(conv);
+    int64_t positions = shape.m;
+    float *rows = room, *turned = room + positions * shape.k;
+    shape.b_packed = true;
+    shape.epilogue.activate = activate;
+    for (int64_t unit = 0; unit < conv->batch * conv->groups; unit++, y += shape.m * shape.n) {
+        int64_t group = unit % conv->groups;
+        float *c = positions == 1 ? y : turned;
+        look(conv, x + unit * conv->in_channels * conv->window.in_count, rows);
+        if (bias) shape.epilogue.column_bias = bias + group * shape.n;
+        mt_sgemm(pool, &shape, rows, packed + group * mt_sgemm_packed_size(&shape), c);
+        for (int64_t j = 0; j < shape.n && c != y; j++)
+            for (int64_t o = 0; o < positions; o++) y[j * positions + o] = c[o * shape.n + j];
+    }
 }
 
 /* --- the choice ----------------------------------------------------------------------------------------------- */

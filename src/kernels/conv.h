@@ -17,4 +17,19 @@ typedef struct mt_conv {
 void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias,
                  mt_activation activate, float *y);
 
+/* --- short outputs -------------------------------------------------------------------------------------------- */
+
+/* True for a convolution with few output positions, as in a network that hears a few milliseconds at a time, and
+ * filters enough: then it is faster with packed weights, by the functions below. */
+bool mt_conv_is_short(const mt_conv *conv);
+
+/* Packed weights: how many floats they take (-1 when that overflows), and packing. They may lie at any address. */
+int64_t mt_conv_packed_size(const mt_conv *conv);
+void mt_conv_pack(mt_pool *pool, const mt_conv *conv, const float *weights, float *packed);
+
+/* As mt_conv_run. room: mt_conv_room(conv) floats, which do not overflow where the weights exist. */
+int64_t mt_conv_room(const mt_conv *conv);
+void mt_conv_run_short(mt_pool *pool, const mt_conv *conv, const float *x, const float *packed, const float *bias,
+                       mt_activation activate, float *room, float *y);
+
 #endif

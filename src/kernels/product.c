@@ -65,23 +65,24 @@ static void fetch(const mt_tile *t)
 {
     for (int i = 0; i < t->rows; i++) {
         const char *row = from(t->c, i * t->c_row);
-        for (int j = 0; j <= MT_TILE_COLUMNS * MT_WORD; j += 64) __builtin_prefetch(row + (j ? j - 1 : 0), 1);
+        for (int j = 0; j <= t->columns * MT_WORD; j += 64) __builtin_prefetch(row + (j ? j - 1 : 0), 1);
     }
 }
 
-/* All rows of a block times the columns [begin, end) of panels that are there. */
+/* All rows of a block times the columns [begin, end) of panels that are there, `width` columns at a time. */
 static void run_columns(const mt_product *p, const block *b, const mt_panels *panels, const mt_panel_place *place,
-                        const int32_t *sums, int64_t begin, int64_t end)
+                        const int32_t *sums, int64_t begin, int64_t end, int64_t width)
 {
     mt_tile t = {.k = panels->depth, .a_row = p->a_row, .a_step = p->a_step, .c_row = p->c_row, .alpha = p->alpha};
     mt_piece piece = {.item = b->item, .c_row = p->c_row, .last = panels->first + panels->depth >= p->k};
     t.b_row = place->row;
+    t.b_panel = place->panel;
     t.add = panels->first > 0 || p->add;
     for (piece.row = b->row; piece.row < b->row + b->rows; piece.row += MT_TILE_ROWS) {
         piece.rows = t.rows = (int)least(MT_TILE_ROWS, b->row + b->rows - piece.row);
         t.a = from(p->a[b->item], piece.row * p->a_row + panels->first * p->a_step);
-        for (int64_t column = begin; column < end; column += MT_TILE_COLUMNS) {
-            piece.columns = t.columns = (int)least(MT_TILE_COLUMNS, end - column);
+        for (int64_t column = begin; column < end; column += width) {
+            piece.columns = t.columns = (int)least(width, end - column);
             piece.column = panels->column + column;
             piece.sums = sums + column;
             piece.c = t.c = (char *)p->c[b->item] + (piece.row * p->c_row + piece.column) * MT_WORD;
@@ -93,15 +94,17 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
     }
 }
 
-/* As many panels at a time as the first cache holds beside a few rows of A: shallow ones many, so that rows of C are
- * written in long stretches, deep ones singly. */
+/* Few rows take several panels in one tile. Otherwise as many panels at a time as the first cache holds beside a few
+ * rows of A: shallow ones many, so that rows of C are written in long stretches, deep ones singly. */
 static void run_panels(const mt_product *p, const block *b, const mt_panels *panels, void *room)
 {
     int32_t sums[MT_PANELS * MT_TILE_COLUMNS];
     mt_panel_place place = p->panels(p->source, panels, room, sums);
-    int64_t together = (1 + CACHED / (panels->depth + 1)) * MT_TILE_COLUMNS;
-    for (int64_t column = 0; column < panels->columns; column += together)
-        run_columns(p, b, panels, &place, sums, column, least(column + together, panels->columns));
+    int64_t width = b->rows <= MT_TILE_FEW_ROWS ? MT_TILE_PANELS : 1, together = 1 + CACHED / (panels->depth + 1);
+    if (together < width) together = width;
+    for (int64_t column = 0; column < panels->columns; column += together * MT_TILE_COLUMNS)
+        run_columns(p, b, panels, &place, sums, column, least(column + together * MT_TILE_COLUMNS, panels->columns),
+                    width * MT_TILE_COLUMNS);
 }
 
 static block find_block(const work *w, int64_t number)

@@ -38,7 +38,7 @@ typedef mt_panel_place (*mt_panel_function)(const void *source, const mt_panels 
 /* A tile of C that has been computed, or that a slice of k has been added to. */
 typedef struct mt_piece {
     int64_t item, row, column; /* where it is */
-    int rows, columns;
+    int rows, columns;         /* at most MT_TILE_ROWS, MT_TILE_PANELS * MT_TILE_COLUMNS */
     void *c;
     int64_t c_row;
     const int32_t *sums; /* of its columns, from the panels of this slice */

@@ -1,4 +1,5 @@
-/* The inner piece of every product: up to MT_TILE_ROWS rows of A times a panel of B, MT_TILE_COLUMNS wide.
+/* The inner piece of every product: up to MT_TILE_ROWS rows of A times panels of B, MT_TILE_COLUMNS wide each. One
+ * panel at a time is enough for many rows; few rows need MT_TILE_PANELS of them to be fast.
  *
  * Elements of A and B are words of 32 bits, and so are those of C:
  * - float32. An element of C is one chain of fused multiply-adds in the order of k, whatever the level, the number of
@@ -11,17 +12,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { MT_TILE_ROWS = 12, MT_TILE_COLUMNS = 32, MT_WORD = 4 };
+enum { MT_TILE_ROWS = 12, MT_TILE_COLUMNS = 32, MT_TILE_FEW_ROWS = 3, MT_TILE_PANELS = 4, MT_WORD = 4 };
 
 typedef struct mt_tile {
     int64_t k;
     const void *a; /* A(i, k) is word i * a_row + k * a_step */
     int64_t a_row, a_step;
-    const void *b; /* B(k, j) is word k * b_row + j; all MT_TILE_COLUMNS of them are read */
-    int64_t b_row;
+    const void *b; /* B(k, j) is word k * b_row + j; columns from MT_TILE_COLUMNS on are in the next panel */
+    int64_t b_row, b_panel;
     void *c; /* C(i, j) is word i * c_row + j */
     int64_t c_row;
-    int rows, columns; /* of C, from 1 up */
+    int rows, columns; /* of C, from 1 up; panels are read to the end */
     float alpha;       /* 1 for bytes */
     bool add;          /* C += alpha * A * B, else C = alpha * A * B */
 } mt_tile;

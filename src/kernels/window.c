@@ -35,6 +35,20 @@ bool mt_window_row(const mt_window *w, int64_t row, const int64_t *taps, int64_t
     return true;
 }
 
+int64_t mt_window_seen(const mt_window *w, int64_t out, int64_t tap)
+{
+    int64_t at = 0, scale = 1;
+    for (int i = w->axes - 1; i >= 0; i--) {
+        int64_t position = out % w->out[i] * w->stride[i] + tap % w->kernel[i] * w->dilation[i] - w->before[i];
+        if (position < 0 || position >= w->in[i]) return -1;
+        at += position * scale;
+        scale *= w->in[i];
+        out /= w->out[i];
+        tap /= w->kernel[i];
+    }
+    return at;
+}
+
 void mt_window_taps(const mt_window *w, int64_t tap, int64_t *taps)
 {
     for (int i = w->axes - 1; i >= 0; i--) {

@@ -23,6 +23,9 @@ void mt_window_inside(const mt_window *w, int axis, int64_t tap, int64_t *low, i
  * `taps[]`: false when it lies in the padding. */
 bool mt_window_row(const mt_window *w, int64_t row, const int64_t *taps, int64_t *out);
 
+/* The input position that output position `out` sees through tap `tap`, or -1 in the padding. */
+int64_t mt_window_seen(const mt_window *w, int64_t out, int64_t tap);
+
 /* A tap's place on every axis. */
 void mt_window_taps(const mt_window *w, int64_t tap, int64_t *taps);
 

@@ -53,21 +53,6 @@ int mt_conv_dims(const mt_conv *conv, int64_t *dims)
 
 /* --- the plain loops ------------------------------------------------------------------------------------------ */
 
-/* The input position that output position `out` sees through tap `tap`, or -1 in the padding. */
-static int64_t seen(const mt_window *w, int64_t out, int64_t tap)
-{
-    int64_t at = 0, scale = 1;
-    for (int i = w->axes - 1; i >= 0; i--) {
-        int64_t position = out % w->out[i] * w->stride[i] + tap % w->kernel[i] * w->dilation[i] - w->before[i];
-        if (position < 0 || position >= w->in[i]) return -1;
-        at += position * scale;
-        scale *= w->in[i];
-        out /= w->out[i];
-        tap /= w->kernel[i];
-    }
-    return at;
-}
-
 /* The input position that reaches output position `out` through tap `tap` of a transposed convolution, or -1. */
 static int64_t reaching(const mt_window *w, int64_t out, int64_t tap)
 {
@@ -130,7 +115,7 @@ static void run_plain(mt_pool *pool, plain_work *work, motet_type type)
 static plain_work forward_work(const mt_conv *conv)
 {
     return (plain_work){.conv = conv,
-                        .source = seen,
+                        .source = mt_window_seen,
                         .filter_step = conv->in_channels * conv->window.taps,
                         .channel_step = conv->window.taps};
 }
@@ -174,6 +159,33 @@ static motet_status need_operands(mt_op_context *c, const motet_tensor **x, cons
     return mt_is_float((*x)->type) ? MOTET_OK : mt_op_fail_type(c, 0);
 }
 
+typedef struct packing {
+    mt_pool *pool;
+    const mt_conv *conv;
+    const float *weights;
+} packing;
+
+static void pack(const void *context, void *memory)
+{
+    const packing *p = context;
+    mt_conv_pack(p->pool, p->conv, p->weights, memory);
+}
+
+/* The weights are packed in the first run. */
+static motet_status run_short(mt_op_context *c, const plain_work *work, mt_activation activate)
+{
+    packing p = {c->pool, work->conv, work->w};
+    int64_t size = mt_conv_packed_size(work->conv);
+    size_t bytes;
+    const void *packed;
+    void *room;
+    if (size < 0 || !mt_mul((size_t)size, sizeof(float), &bytes)) bytes = SIZE_MAX;
+    MT_TRY(mt_keep(c, 1, &(mt_layout){bytes, pack, &p}, &packed));
+    MT_TRY(mt_scratch_array(c, mt_conv_room(work->conv), sizeof(float), &room));
+    mt_conv_run_short(c->pool, work->conv, work->x, packed, work->bias, activate, room, work->y);
+    return MOTET_OK;
+}
+
 static motet_status run_conv(mt_op_context *c, plain_work *work, motet_type type)
 {
     if (type == MOTET_DOUBLE || c->reference) { /* which no pass gives an activation */
@@ -182,6 +194,8 @@ static motet_status run_conv(mt_op_context *c, plain_work *work, motet_type type
     }
     mt_activation activate;
     MT_TRY(mt_fused_activation(c, &activate));
+    if (mt_in(c, 1)->constant && type == mt_in(c, 1)->type && mt_conv_is_short(work->conv))
+        return run_short(c, work, activate);
     mt_conv_run(c->pool, work->conv, work->x, work->w, work->bias, activate, work->y);
     return MOTET_OK;
 }

@@ -149,6 +149,8 @@ static void products_of_bytes(void **state)
     for (int round = 0; round < 80; round++)
         check_product(pool, random_up_to(30), random_up_to(90), random_up_to(round % 8 ? 70 : 2500), round & 1,
                       round & 2);
+    for (int round = 0; round < 20; round++) /* a few rows, and many panels */
+        check_product(pool, random_up_to(4), random_up_to(500), random_up_to(70), round & 1, round & 2);
     check_product(pool, 150, 300, 96, true, true);
     mt_pool_destroy(pool);
 }

@@ -1,58 +1,31 @@
 /* 12 rows by 2 registers: 24 accumulators, two registers of B and one of A, of the 32 there are. A step is 24
- * multiply-adds on 14 loads, which keeps two multiply-add units busy. One function for each number of rows. */
+ * multiply-adds on 14 loads, which keeps two multiply-add units busy. */
 #include <immintrin.h>
 
 #include "kernels/tile.h"
-#include "kernels/x86/rows.h"
 
-#define START(i) __m512 c##i##0 = _mm512_setzero_ps(), c##i##1 = _mm512_setzero_ps();
-#define STEP(i)                                                                                                        \
-    {                                                                                                                  \
-        __m512 a = _mm512_set1_ps(MT_A_##i(float));                                                                    \
-        c##i##0 = _mm512_fmadd_ps(a, b0, c##i##0);                                                                     \
-        c##i##1 = _mm512_fmadd_ps(a, b1, c##i##1);                                                                     \
-    }
-#define STORE(i)                                                                                                       \
-    {                                                                                                                  \
-        float *c = (float *)t->c + i * t->c_row;                                                                       \
-        __m512 old0 = _mm512_maskz_loadu_ps(add0, c), old1 = _mm512_maskz_loadu_ps(add1, c + 16);                      \
-        _mm512_mask_storeu_ps(c, store0, _mm512_fmadd_ps(c##i##0, alpha, old0));                                       \
-        _mm512_mask_storeu_ps(c + 16, store1, _mm512_fmadd_ps(c##i##1, alpha, old1));                                  \
-    }
+#define NAME      mt_tile_avx512
+#define ROWS      12
+#define WIDE_ROWS 3
+#define LANES     16
 
-#define TILE(n)                                                                                                        \
-    static void tile_##n(const mt_tile *t)                                                                             \
-    {                                                                                                                  \
-        int64_t row = t->a_row, step = t->a_step, b_row = t->b_row;                                                    \
-        const float *p0 = t->a, *p3 = p0 + 3 * row, *p6 = p3 + 3 * row, *p9 = p6 + 3 * row, *b = t->b;                 \
-        MT_ROWS_##n(START);                                                                                            \
-        for (int64_t k = t->k; k > 0; k--) {                                                                           \
-            __m512 b0 = _mm512_loadu_ps(b), b1 = _mm512_loadu_ps(b + 16);                                              \
-            MT_ROWS_##n(STEP);                                                                                         \
-            p0 += step, p3 += step, p6 += step, p9 += step, b += b_row;                                                \
-        }                                                                                                              \
-        uint32_t wanted = (uint32_t)((UINT64_C(1) << t->columns) - 1), old = t->add ? wanted : 0;                      \
-        __mmask16 store0 = (__mmask16)wanted, store1 = (__mmask16)(wanted >> 16);                                      \
-        __mmask16 add0 = (__mmask16)old, add1 = (__mmask16)(old >> 16);                                                \
-        __m512 alpha = _mm512_set1_ps(t->alpha);                                                                       \
-        MT_ROWS_##n(STORE);                                                                                            \
-    }
-TILE(1)
-TILE(2)
-TILE(3)
-TILE(4)
-TILE(5)
-TILE(6)
-TILE(7)
-TILE(8)
-TILE(9)
-TILE(10)
-TILE(11)
-TILE(12)
+typedef float word;
+typedef __m512 vector;
 
-void mt_tile_avx512(const mt_tile *t)
+#define zero()            _mm512_setzero_ps()
+#define broadcast(a)      _mm512_set1_ps(*(a))
+#define load(b)           _mm512_loadu_ps(b)
+#define multiply(c, a, b) _mm512_fmadd_ps(a, b, c)
+
+static inline void store(const mt_tile *t, int i, __m512 c0, __m512 c1)
 {
-    static const mt_tile_function tiles[MT_TILE_ROWS] = {tile_1, tile_2, tile_3, tile_4,  tile_5,  tile_6,
-                                                         tile_7, tile_8, tile_9, tile_10, tile_11, tile_12};
-    tiles[t->rows - 1](t);
+    float *c = (float *)t->c + i * t->c_row;
+    uint32_t wanted = (uint32_t)((UINT64_C(1) << t->columns) - 1), old = t->add ? wanted : 0;
+    __m512 alpha = _mm512_set1_ps(t->alpha);
+    __m512 old0 = _mm512_maskz_loadu_ps((__mmask16)old, c),
+           old1 = _mm512_maskz_loadu_ps((__mmask16)(old >> 16), c + 16);
+    _mm512_mask_storeu_ps(c, (__mmask16)wanted, _mm512_fmadd_ps(c0, alpha, old0));
+    _mm512_mask_storeu_ps(c + 16, (__mmask16)(wanted >> 16), _mm512_fmadd_ps(c1, alpha, old1));
 }
+
+#include "kernels/x86/tile_loops.h"
