@@ -229,6 +229,7 @@ void mt_tensor_share(motet_tensor *out, const motet_tensor *source, int rank, co
 bool mt_is_aligned(motet_type type, const void *data)
 {
     size_t size = motet_type_size(type);
+    if (!size) return true; /* strings, which are never a file's own bytes */
     return (uintptr_t)data % (size < sizeof(uint64_t) ? size : sizeof(uint64_t)) == 0;
 }
 

@@ -79,6 +79,19 @@ static void strings_are_owned(void **state)
     motet_tensor_destroy(tensor);
 }
 
+/* An element of no size of its own lies well wherever it is. */
+static void addresses_suit_types_or_do_not(void **state)
+{
+    (void)state;
+    static const uint64_t place[2];
+    const char *odd = (const char *)place + 1;
+    assert_true(mt_is_aligned(MOTET_UINT8, odd));
+    assert_false(mt_is_aligned(MOTET_FLOAT, odd));
+    assert_true(mt_is_aligned(MOTET_FLOAT, odd + 3));
+    assert_false(mt_is_aligned(MOTET_COMPLEX128, odd + 3));
+    assert_true(mt_is_aligned(MOTET_STRING, odd));
+}
+
 static void lists_share_their_items(void **state)
 {
     (void)state;
@@ -204,6 +217,7 @@ int main(void)
         cmocka_unit_test(failing_allocations_count_down),
         cmocka_unit_test(shared_tensors_live_as_long_as_the_last),
         cmocka_unit_test(strings_are_owned),
+        cmocka_unit_test(addresses_suit_types_or_do_not),
         cmocka_unit_test(lists_share_their_items),
         cmocka_unit_test(small_floats_round_to_the_nearest),
         cmocka_unit_test(packed_elements_come_back),
