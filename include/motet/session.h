@@ -46,9 +46,11 @@ typedef struct motet_session_options {
     bool reference;        /* run the plain reference operators, no fast kernels: slow, for comparison */
     bool any_shape;        /* inputs may have other shapes than the model declares, if its operators can take them */
     motet_threads *shared; /* NULL: threads of its own. Else these, and `threads` is not looked at */
+    const char *cache;     /* a folder where packed weights are kept for the next session, as large as the weights, made
+                              if it is not there; whoever may write there is trusted. NULL: they are not kept */
 } motet_session_options;
 
-/* Fills in the defaults: threads 0, reference and any_shape false, shared NULL. */
+/* Fills in the defaults: threads 0, reference and any_shape false, shared and cache NULL. */
 MOTET_API void motet_session_options_init(motet_session_options *options);
 
 /* An input or output of the model as the file declares it. Type and shape are those of the tensor, or of the tensors

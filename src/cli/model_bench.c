@@ -40,6 +40,7 @@ static void help(void)
           "      --runs N            runs that are measured (default 100)\n"
           "      --warm-up N         runs before them, after the first (default 5)\n"
           "      --reference         plain reference operators, no fast kernels\n"
+          "      --cache-dir FOLDER  keep packed weights there for the next time (as large as the weights)\n"
           "      --profile           where the time goes, by operator (costs a little time itself)\n"
           "      --json              for programs\n"
           "  -h, --help\n\n"
@@ -246,6 +247,7 @@ static bool set_option(settings *s, int option, const char *text)
     case 'n': return cli_int(command, "runs", text, 1, MAX_RUNS, &s->runs);
     case 'w': return cli_int(command, "warm-up", text, 0, MAX_RUNS, &s->warm_up);
     case 'r': return s->session.reference = true;
+    case 'C': return (s->session.cache = text) != NULL;
     case 'p': return s->profile = true;
     case 'j': return s->json = true;
     default: return model_feed_option(command, &s->feed, option, text);
@@ -259,6 +261,7 @@ int model_bench(int argc, char **argv)
                                             {"runs", required_argument, NULL, 'n'},
                                             {"warm-up", required_argument, NULL, 'w'},
                                             {"reference", no_argument, NULL, 'r'},
+                                            {"cache-dir", required_argument, NULL, 'C'},
                                             {"profile", no_argument, NULL, 'p'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},

@@ -28,6 +28,7 @@ static void help(void)
         "      --output NAME=FILE  write this output to a .npy or .pb (NAME= may be left out when there is one)\n"
         "      --threads N         threads that work on the run (default: all there are)\n"
         "      --reference         plain reference operators, no fast kernels\n"
+        "      --cache-dir FOLDER  keep packed weights there for the next time (as large as the weights)\n"
         "      --json              for programs\n"
         "  -h, --help\n\n"
         "Examples:\n"
@@ -220,6 +221,7 @@ static bool set_option(settings *s, int option, const char *text)
         return true;
     case 't': return cli_int(command, "threads", text, 1, 1024, &s->session.threads);
     case 'r': return s->session.reference = true;
+    case 'C': return (s->session.cache = text) != NULL;
     case 'j': return s->json = true;
     default: return model_feed_option(command, &s->feed, option, text);
     }
@@ -231,6 +233,7 @@ int model_run(int argc, char **argv)
                                             {"output", required_argument, NULL, 'o'},
                                             {"threads", required_argument, NULL, 't'},
                                             {"reference", no_argument, NULL, 'r'},
+                                            {"cache-dir", required_argument, NULL, 'C'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};

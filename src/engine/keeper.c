@@ -20,16 +20,18 @@ typedef struct block {
 
 struct mt_keeper {
     const mt_file *file;
-    pthread_mutex_t lock; /* guards the blocks */
+    mt_cache *cache;      /* or NULL */
+    pthread_mutex_t lock; /* guards the cache and the blocks */
     block *blocks;        /* the newest first */
     size_t size;          /* of the next block */
 };
 
-motet_status mt_keeper_create(const mt_file *file, mt_keeper **out)
+motet_status mt_keeper_create(const mt_file *file, mt_cache *cache, mt_keeper **out)
 {
     *out = mt_alloc_zero(1, sizeof **out);
     if (!*out) return mt_fail_memory(sizeof **out);
     (*out)->file = file;
+    (*out)->cache = cache;
     (*out)->size = first_block;
     pthread_mutex_init(&(*out)->lock, NULL);
     return MOTET_OK;
@@ -76,13 +78,31 @@ static void *take(mt_keeper *keeper, size_t bytes)
     return taken;
 }
 
-static motet_status make(mt_keeper *keeper, const motet_tensor *constant, const mt_layout *layout, const void **out)
+static motet_status make(mt_keeper *keeper, const mt_layout *layout, void **out)
 {
-    void *made = take(keeper, layout->bytes);
-    if (!made) return mt_fail_memory(layout->bytes);
-    layout->fill(layout->context, made);
+    *out = take(keeper, layout->bytes);
+    if (!*out) return mt_fail_memory(layout->bytes);
+    layout->fill(layout->context, *out);
+    return MOTET_OK;
+}
+
+static motet_status find_or_make(mt_keeper *keeper, const motet_tensor *constant, const mt_layout *layout,
+                                 const void **out)
+{
+    enum { SMALLEST = 64 * 1024 };
+    char name[MT_DIGEST_TEXT];
+    void *made;
+    bool cached = keeper->cache && constant && layout->name && layout->bytes >= SMALLEST;
+    if (cached) {
+        mt_cache_name(constant, layout, name);
+        *out = mt_cache_find(keeper->cache, name, layout->bytes);
+    }
+    if (!*out) {
+        MT_TRY(make(keeper, layout, &made));
+        if (cached) mt_cache_store(keeper->cache, name, made, layout->bytes);
+        *out = made;
+    }
     if (keeper->file && constant) mt_file_let_go(keeper->file, constant->data, mt_tensor_bytes(constant));
-    *out = made;
     return MOTET_OK;
 }
 
@@ -95,7 +115,7 @@ motet_status mt_keeper_find(mt_keeper *keeper, const motet_tensor *constant, con
     motet_status status = MOTET_OK;
     *out = atomic_load_explicit(place, memory_order_relaxed);
     if (!*out) {
-        status = make(keeper, constant, layout, out);
+        status = find_or_make(keeper, constant, layout, out);
         if (status == MOTET_OK) atomic_store_explicit(place, *out, memory_order_release);
     }
     pthread_mutex_unlock(&keeper->lock);

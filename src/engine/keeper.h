@@ -3,13 +3,15 @@
 #ifndef MT_ENGINE_KEEPER_H
 #define MT_ENGINE_KEEPER_H
 
+#include "engine/cache.h"
 #include "onnx/file.h"
 #include "ops/op.h"
 
 typedef struct mt_keeper mt_keeper;
 
-/* `file` holds the constants and must outlive the keeper; NULL: they are elsewhere, and stay. */
-motet_status mt_keeper_create(const mt_file *file, mt_keeper **out);
+/* `file` holds the constants and must outlive the keeper; NULL: they are elsewhere, and stay. `cache`, this
+ * keeper's alone, must outlive it too; NULL: nothing is kept on the disk. */
+motet_status mt_keeper_create(const mt_file *file, mt_cache *cache, mt_keeper **out);
 void mt_keeper_destroy(mt_keeper *keeper); /* NULL is allowed */
 
 /* Finds *place filled in or makes what belongs there of `constant` (NULL: of a node's attributes). Any number of

@@ -149,7 +149,7 @@ static void find_leaves(mt_plan *plan)
     }
 }
 
-motet_status mt_plan_create(const mt_model *model, const mt_file *file, mt_plan **out)
+motet_status mt_plan_create(const mt_model *model, const mt_file *file, mt_cache *cache, mt_plan **out)
 {
     *out = NULL;
     planner p = {.plan = mt_alloc_zero(1, sizeof(mt_plan))};
@@ -158,7 +158,7 @@ motet_status mt_plan_create(const mt_model *model, const mt_file *file, mt_plan 
     p.plan->slots = (int)model->value_count;
     count_graph(p.plan, model->main);
     motet_status status = allocate(&p);
-    if (status == MOTET_OK) status = mt_keeper_create(file, &p.plan->keeper);
+    if (status == MOTET_OK) status = mt_keeper_create(file, cache, &p.plan->keeper);
     if (status == MOTET_OK) {
         p.plan->step_count = p.plan->in_count = p.plan->out_count = 0; /* from here on: laid out so far */
         lay_out_graph(&p, model->main);

@@ -26,10 +26,10 @@ typedef struct mt_step_range {
 typedef struct mt_plan {
     const mt_model *model;
     mt_step *steps;
-    int *releases;         /* value numbers */
-    int *in;               /* value numbers or MT_NO_VALUE: the inputs of all steps, one after the other, and after those
-                              of each step a place where it keeps what it makes of its attributes */
-    int *out;              /* slots: the outputs of all steps, likewise */
+    int *releases; /* value numbers */
+    int *in;       /* value numbers or MT_NO_VALUE: the inputs of all steps, one after the other, and after those
+                      of each step a place where it keeps what it makes of its attributes */
+    int *out;      /* slots: the outputs of all steps, likewise */
     mt_step_range *graphs; /* by mt_graph.number */
     int step_count, release_count, in_count, out_count;
     _Atomic(const void *) *kept; /* as `in`: what operators have made of constants, NULL before they have */
@@ -42,8 +42,9 @@ typedef struct mt_plan {
 } mt_plan;
 
 /* All nodes must have their operators. The model, and the file that it was made of, must outlive the plan and stay as
- * they are. */
-motet_status mt_plan_create(const mt_model *model, const mt_file *file, mt_plan **out);
+ * they are. `cache` is as for mt_keeper_create.
+ */
+motet_status mt_plan_create(const mt_model *model, const mt_file *file, mt_cache *cache, mt_plan **out);
 void mt_plan_destroy(mt_plan *plan); /* NULL is allowed */
 
 #endif

@@ -28,6 +28,7 @@ struct motet_session {
     bool reference, any_shape;
     mt_file *file;
     mt_model *model;
+    mt_cache *cache; /* of packed weights, or NULL */
     mt_plan *plan;
     mt_pool *pool;
     bool owns_pool;
@@ -129,7 +130,8 @@ static motet_status prepare(motet_session *session, const motet_session_options 
     MT_TRY(simplify(session));
     MT_TRY(settle_graph(session->model, session->model->main));
     mt_file_let_go_of_all(session->file); /* most of the pages that were looked at were looked at for good */
-    MT_TRY(mt_plan_create(session->model, session->file, &session->plan));
+    if (options->cache) MT_TRY(mt_cache_open(options->cache, &session->cache));
+    MT_TRY(mt_plan_create(session->model, session->file, session->cache, &session->plan));
     mt_shapes_init(&session->shapes, session->plan);
     MT_TRY(mt_stock_create(&session->stock));
     return take_pool(session, options);
@@ -197,6 +199,7 @@ void motet_session_close(motet_session *session)
     if (session->plan) mt_shapes_clear(&session->shapes);
     mt_stock_leave(session->stock);
     mt_plan_destroy(session->plan);
+    mt_cache_close(session->cache);
     mt_model_destroy(session->model);
     mt_file_close(session->file);
     pthread_mutex_destroy(&session->lock);

@@ -32,6 +32,10 @@ typedef struct mt_byte_gemm {
     mt_byte_result result;
 } mt_byte_gemm;
 
+/* The names of how mt_byte_pack and mt_byte_filters lay things out: others whenever that changes. */
+#define MT_BYTE_LAYOUT        "byte panels 1"
+#define MT_BYTE_FILTER_LAYOUT "byte filters 1"
+
 /* k rounded up to whole words: bytes beyond k must be there in every row of A, and may hold anything. */
 int64_t mt_byte_row(int64_t k);
 

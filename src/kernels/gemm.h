@@ -37,6 +37,9 @@ void mt_dgemm(mt_pool *pool, const mt_gemm *shape, const double *a, const double
 /* How many floats the packed B of a shape takes: k rows of n rounded up to MT_TILE_COLUMNS; -1 when that overflows. */
 int64_t mt_sgemm_packed_size(const mt_gemm *shape);
 
+/* The name of how mt_sgemm_pack lays things out: another one whenever that changes. */
+#define MT_SGEMM_LAYOUT "float panels 1"
+
 /* Packs the B of `shape` (which says how it lies): panel after panel, MT_TILE_COLUMNS columns each, the missing columns
  * of the last being 0. The same for every level of mt_cpu. b may lie at any address. */
 void mt_sgemm_pack(mt_pool *pool, const mt_gemm *shape, const float *b, float *packed);

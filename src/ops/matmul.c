@@ -158,7 +158,9 @@ motet_status mt_matmul_pack(mt_op_context *c, int i, const mt_gemm *shape, int64
     const void *kept;
     void *fresh;
     if (mt_in(c, i)->constant) {
-        MT_TRY(mt_keep(c, i, &(mt_layout){bytes, pack, &p}, &kept));
+        mt_layout layout = {
+            bytes, pack, &p, MT_SGEMM_LAYOUT, {count, shape->n, shape->k, shape->ldb, shape->b_transposed}};
+        MT_TRY(mt_keep(c, i, &layout, &kept));
         *b = kept;
     } else {
         MT_TRY(mt_scratch(c, bytes, &fresh));

@@ -22,6 +22,9 @@ typedef struct mt_layout {
     size_t bytes;
     void (*fill)(const void *context, void *memory); /* writes it */
     const void *context;
+    const char
+        *name; /* for what is worth keeping in a file: of the way it is laid out, a new one whenever that changes */
+    int64_t numbers[6]; /* all that it depends on besides the constant, then */
 } mt_layout;
 
 /* What the engine does for an operator; the calls below reach it through the context. A test that drives an operator

@@ -132,14 +132,14 @@ static void pack(const void *context, void *memory)
 }
 
 /* Made once for a constant, else in every run. */
-static motet_status keep_or_make(mt_op_context *c, int input, int64_t size,
-                                 void (*fill)(const void *context, void *memory), const void *context, const void **out)
+static motet_status keep_or_make(mt_op_context *c, int input, int64_t size, mt_layout *layout, const void **out)
 {
     void *memory;
     if (size < 0) return mt_op_fail(c, MOTET_ERROR_LIMIT, "input %d is too large", input);
-    if (mt_in(c, input)->constant) return mt_keep(c, input, &(mt_layout){(size_t)size, fill, context}, out);
-    MT_TRY(mt_scratch(c, (size_t)size, &memory));
-    fill(context, memory);
+    layout->bytes = (size_t)size;
+    if (mt_in(c, input)->constant) return mt_keep(c, input, layout, out);
+    MT_TRY(mt_scratch(c, layout->bytes, &memory));
+    layout->fill(layout->context, memory);
     *out = memory;
     return MOTET_OK;
 }
@@ -217,7 +217,8 @@ static motet_status multiply_bytes(mt_op_context *c, const slots *s, const mt_ma
     g.result.a_zero = (mt_byte_list){a_zeros, a_count > 1, 0};
     g.result.b_zero = (mt_byte_list){b_zeros, 0, b_count > 1};
     MT_TRY(prepare_a(c, a, a_flip, any(b_zeros, b_count), &g, &rows));
-    MT_TRY(keep_or_make(c, s->b, mt_byte_packed_size(g.k, g.n), pack, &p, &packed));
+    mt_layout layout = {.fill = pack, .context = &p, .name = MT_BYTE_LAYOUT, .numbers = {g.k, g.n, p.flip}};
+    MT_TRY(keep_or_make(c, s->b, mt_byte_packed_size(g.k, g.n), &layout, &packed));
     mt_byte_gemm_run(c->pool, &g, 1, &rows, &packed, &out);
     return MOTET_OK;
 }
@@ -283,7 +284,10 @@ static motet_status convolve_bytes(mt_op_context *c, const slots *s, const mt_co
     MT_TRY(zero_list(c, s->b_zero, w_shift, &w_zeros, &w_count));
     r.a_zero = (mt_byte_list){w_zeros, w_count > 1, 0};
     r.b_zero = (mt_byte_list){x_zeros, 0, 0};
-    MT_TRY(keep_or_make(c, s->b, mt_byte_filters_size(conv), prepare_filters, &f, &filters));
+    mt_layout layout = {.fill = prepare_filters, .context = &f, .name = MT_BYTE_FILTER_LAYOUT};
+    layout.numbers[0] = conv->groups;
+    layout.numbers[1] = f.flip;
+    MT_TRY(keep_or_make(c, s->b, mt_byte_filters_size(conv), &layout, &filters));
     mt_byte_conv_run(c->pool, conv, x->data, x_flip, filters, &r, out);
     return MOTET_OK;
 }

@@ -159,6 +159,9 @@ run 1 "" "not an ONNX model" quantize "$here/model.sh" never.onnx
 [ -e never.onnx ] && { failures=$((failures + 1)); echo "FAILED: half a file"; }
 
 # --- bench ---
+run 0 "peak memory" "" bench --runs 2 --cache-dir cached "$cnn"
+run 0 "peak memory" "" bench --runs 2 --cache-dir cached "$cnn"
+run 1 "" "cannot keep packed weights there" bench --runs 2 --cache-dir "$cnn" "$cnn"
 run 0 "^7 runs: min .* p50 .* p95 .* p99 .* runs/s" "" bench --runs 7 --threads 1 line.onnx
 run 0 "Mul$" "" bench --runs 3 --profile line.onnx
 run 0 '"p99_ms": ' "" bench --json --runs 3 --shape x=8x3 line.onnx

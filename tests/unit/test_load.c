@@ -1,12 +1,16 @@
 /* Weights on their way from the file to the kernels: at whatever address the file has them, whoever reads them, and not
  * in memory twice. */
+#include <dirent.h>
+#include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -174,12 +178,202 @@ static void not_in_memory_twice(void **state)
     motet_session_close(session);
 }
 
+/* --- the cache -------------------------------------------------------------------------------------------------- */
+
+static char folder[] = "/tmp/motet-cache-XXXXXX";
+
+static int setup_cache(void **state)
+{
+    return setup(state) || !mkdtemp(folder) ? -1 : 0;
+}
+
+/* Calls visit for every file in the cache; returns how many there are. */
+static int visit_files(void (*visit)(const char *file))
+{
+    int count = 0;
+    DIR *entries = opendir(folder);
+    for (struct dirent *entry; entries && (entry = readdir(entries));) {
+        char file[512];
+        if (*entry->d_name == '.') continue;
+        snprintf(file, sizeof file, "%s/%s", folder, entry->d_name);
+        if (visit) visit(file);
+        count++;
+    }
+    closedir(entries);
+    return count;
+}
+
+static void delete (const char *file)
+{
+    unlink(file);
+}
+
+static int teardown_cache(void **state)
+{
+    visit_files(delete);
+    rmdir(folder);
+    memcpy(folder + sizeof folder - 7, "XXXXXX", 6);
+    return teardown(state);
+}
+
+static motet_tensor *run_cached(const motet_tensor *x)
+{
+    static const char *const in[] = {"x"}, *const out[] = {"y"};
+    motet_session *session;
+    motet_session_options options;
+    motet_tensor *y;
+    motet_session_options_init(&options);
+    options.cache = folder;
+    options.threads = 1;
+    if (motet_session_open(path, &options, &session) != MOTET_OK) fail_msg("%s", motet_error_message());
+    if (motet_session_run(session, in, &x, 1, out, &y, 1) != MOTET_OK) fail_msg("%s", motet_error_message());
+    motet_session_close(session);
+    return y;
+}
+
+/* With the cache as without it, to the bit. */
+static void expect_cached(void)
+{
+    motet_tensor *x = make_input(ROWS, INNER), *cached = run_cached(x), *plain = run(path, x, false);
+    size_t bytes = (size_t)motet_tensor_count(plain) * sizeof(float);
+    assert_memory_equal(motet_tensor_data(cached), motet_tensor_data(plain), bytes);
+    motet_tensor_destroy(x);
+    motet_tensor_destroy(cached);
+    motet_tensor_destroy(plain);
+}
+
+static void write_cached_model(float first)
+{
+    static float values[INNER * COLUMNS];
+    static int8_t bytes[COLUMNS * COLUMNS * 4];
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++) values[i] = (float)((i * 29) % 97) / 50 - 1;
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (int8_t)((i * 31) % 251 - 125);
+    values[0] = first;
+    write_model(
+        JOIN(ends(0, "3 128"), initializer(tensor("w", MOTET_FLOAT, "128 160", raw_data(values, sizeof values))),
+             initializer(tensor("q", MOTET_INT8, "160 640", raw_data(bytes, sizeof bytes))),
+             node("MatMul", "x w", "m", NONE), node("DynamicQuantizeLinear", "m", "b s z", NONE),
+             node("MatMulInteger", "b q z", "i", NONE), node("Cast", "i", "y", attribute_int("to", MOTET_FLOAT))));
+}
+
+static void packed_weights_are_found_again(void **state)
+{
+    (void)state;
+    write_cached_model(0.5f);
+    expect_cached();
+    assert_int_equal(visit_files(NULL), 2);
+    expect_cached();
+    assert_int_equal(visit_files(NULL), 2);
+    write_cached_model(0.75f); /* the old file is stale, and is not looked at */
+    expect_cached();
+    assert_int_equal(visit_files(NULL), 3);
+}
+
+static void truncate_file(const char *file)
+{
+    assert_int_equal(truncate(file, 70), 0);
+}
+
+static void empty_file(const char *file)
+{
+    assert_int_equal(truncate(file, 0), 0);
+}
+
+/* Bytes of the header and of what follows it. */
+static void damage(const char *file, long at)
+{
+    FILE *open = fopen(file, "r+b");
+    assert_non_null(open);
+    fseek(open, at, at < 0 ? SEEK_END : SEEK_SET);
+    int byte = fgetc(open);
+    fseek(open, -1, SEEK_CUR);
+    fputc(byte ^ 0x80, open);
+    fclose(open);
+}
+
+static void damage_head(const char *file)
+{
+    damage(file, 9);
+}
+
+static void damage_first(const char *file)
+{
+    damage(file, 64);
+}
+
+static void damage_last(const char *file)
+{
+    damage(file, -1);
+}
+
+static void be_a_link(const char *file)
+{
+    unlink(file);
+    assert_int_equal(symlink("/etc/passwd", file), 0);
+}
+
+/* What is damaged is not believed, and is made anew. */
+static void damaged_files(void **state)
+{
+    static void (*const ways[])(const char *) = {truncate_file, empty_file, damage_head, damage_first, damage_last};
+    (void)state;
+    write_cached_model(0.5f);
+    expect_cached();
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        visit_files(ways[i]);
+        expect_cached();
+        expect_cached();
+        assert_int_equal(visit_files(NULL), 2);
+    }
+    visit_files(be_a_link);
+    expect_cached();
+}
+
+static void *use_the_cache(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 5; i++) expect_cached();
+    return NULL;
+}
+
+static void many_writers_at_once(void **state)
+{
+    enum { WRITERS = 4 };
+    pthread_t threads[WRITERS];
+    (void)state;
+    write_cached_model(0.5f);
+    for (int i = 0; i < WRITERS; i++) assert_int_equal(pthread_create(&threads[i], NULL, use_the_cache, NULL), 0);
+    for (int i = 0; i < WRITERS; i++) pthread_join(threads[i], NULL);
+    assert_int_equal(visit_files(NULL), 2);
+}
+
+static void a_cache_that_cannot_be(void **state)
+{
+    motet_session *session;
+    motet_session_options options;
+    (void)state;
+    write_cached_model(0.5f);
+    motet_session_options_init(&options);
+    options.cache = path; /* a file */
+    assert_int_equal(motet_session_open(path, &options, &session), MOTET_ERROR_IO);
+    assert_non_null(strstr(motet_error_message(), "cannot keep packed weights there"));
+    options.cache = "/nowhere/at/all";
+    assert_int_equal(motet_session_open(path, &options, &session), MOTET_ERROR_IO);
+    rmdir(folder); /* is made */
+    expect_cached();
+    assert_int_equal(visit_files(NULL), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(at_any_address, setup, teardown),
         cmocka_unit_test_setup_teardown(for_whoever_reads, setup, teardown),
         cmocka_unit_test_setup_teardown(not_in_memory_twice, setup, teardown),
+        cmocka_unit_test_setup_teardown(packed_weights_are_found_again, setup_cache, teardown_cache),
+        cmocka_unit_test_setup_teardown(damaged_files, setup_cache, teardown_cache),
+        cmocka_unit_test_setup_teardown(many_writers_at_once, setup_cache, teardown_cache),
+        cmocka_unit_test_setup_teardown(a_cache_that_cannot_be, setup_cache, teardown_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -179,7 +179,8 @@ motet_status mt_forest_find(mt_op_context *c, mt_forest_reader read, const mt_fo
         MT_TRY(read(c, &f));
         MT_TRY(look_at_nodes(c, &f));
         if (!c->reference) MT_TRY(plant_all(c, &f));
-        MT_TRY(mt_keep(c, c->in_count, &(mt_layout){copy_forest(&f, NULL), store, &f}, &kept));
+        MT_TRY(
+            mt_keep(c, c->in_count, &(mt_layout){.bytes = copy_forest(&f, NULL), .fill = store, .context = &f}, &kept));
     }
     *out = kept;
     return MOTET_OK;
