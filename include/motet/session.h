@@ -89,7 +89,8 @@ MOTET_API const motet_value_info *motet_session_output(const motet_session *sess
 /* The value of a metadata_props key, NULL when the file has none. Owned by the session. */
 MOTET_API const char *motet_session_metadata(const motet_session *session, const char *key);
 
-/* Runs the model.
+/* Runs the model. The first run, and the first with inputs of other shapes, is slower, as weights are packed and memory
+ * is put in place then; one that asks for no outputs is a way to have that done before it matters.
  *
  * inputs[i] feeds input_names[i] and is only read; names come in any order, each input once. Its type must be the
  * declared one, its shape must fit the declared one. The tensor must stay as it is until the call returns.

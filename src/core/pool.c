@@ -12,9 +12,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "core/memory.h"
+#include "core/quota.h"
 #include "core/status.h"
 
 enum { SPINS = 2000 }; /* some 25 to 100 microseconds */
@@ -203,23 +203,11 @@ void mt_parallel(mt_pool *pool, size_t blocks, void (*work)(void *context, size_
     pthread_mutex_unlock(&pool->busy);
 }
 
-/* cgroup v2: "max 100000" or "200000 100000". */
-static int quota_cpus(void)
-{
-    FILE *file = fopen("/sys/fs/cgroup/cpu.max", "r");
-    if (!file) return 0;
-    long quota = 0, period = 0;
-    int fields = fscanf(file, "%ld %ld", &quota, &period);
-    fclose(file);
-    if (fields != 2 || quota <= 0 || period <= 0) return 0;
-    return (int)((quota + period - 1) / period);
-}
-
 int mt_cpu_count(void)
 {
     cpu_set_t set;
     int allowed = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    int quota = quota_cpus();
+    int quota = mt_quota_cpus("/proc/self/cgroup", "/sys/fs/cgroup");
     if (quota > 0 && quota < allowed) allowed = quota;
     return allowed > 0 ? allowed : 1;
 }

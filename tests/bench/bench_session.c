@@ -1,4 +1,4 @@
-/* Runs a model on stored inputs and says how long each run took: the motet side of engine.py.
+/* Runs a model on stored inputs and says how long each run took: the motet side of peers.py.
  *
  *     bench_session [--threads N] [--reference] MODEL.onnx INPUT_0.pb INPUT_1.pb ...
  *

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 build=${1:-build/release}
 tests/bench/hour.sh "$build"
 if [ -x .venv/bin/python ] && [ -d out/zoo ]; then
-    .venv/bin/python tests/bench/engine.py "$build"
+    .venv/bin/python tests/bench/peers.py "$build"
 else
     echo "engine: skipped, 'make conformance' makes what it compares with"
 fi

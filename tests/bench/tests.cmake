@@ -1,4 +1,4 @@
-# Programs that engine.py and its like drive; nothing here is a test.
+# Programs that peers.py and its like drive; nothing here is a test.
 add_executable(bench_session ${CMAKE_CURRENT_SOURCE_DIR}/bench/bench_session.c)
 target_link_libraries(bench_session PRIVATE motet_settings motet)
 add_executable(join_audio ${CMAKE_CURRENT_SOURCE_DIR}/bench/join_audio.c)
