@@ -23,6 +23,9 @@ void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float
  * filters enough: then it is faster with packed weights, by the functions below. */
 bool mt_conv_is_short(const mt_conv *conv);
 
+/* The name of how mt_conv_pack lays things out: another one whenever that changes. */
+#define MT_CONV_LAYOUT "float filters 1"
+
 /* Packed weights: how many floats they take (-1 when that overflows), and packing. They may lie at any address. */
 int64_t mt_conv_packed_size(const mt_conv *conv);
 void mt_conv_pack(mt_pool *pool, const mt_conv *conv, const float *weights, float *packed);

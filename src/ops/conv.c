@@ -180,7 +180,8 @@ static motet_status run_short(mt_op_context *c, const plain_work *work, mt_activ
     const void *packed;
     void *room;
     if (size < 0 || !mt_mul((size_t)size, sizeof(float), &bytes)) bytes = SIZE_MAX;
-    MT_TRY(mt_keep(c, 1, &(mt_layout){bytes, pack, &p}, &packed));
+    mt_layout layout = {bytes, pack, &p, MT_CONV_LAYOUT, {work->conv->groups}};
+    MT_TRY(mt_keep(c, 1, &layout, &packed));
     MT_TRY(mt_scratch_array(c, mt_conv_room(work->conv), sizeof(float), &room));
     mt_conv_run_short(c->pool, work->conv, work->x, packed, work->bias, activate, room, work->y);
     return MOTET_OK;
