@@ -42,6 +42,7 @@ typedef struct motet_diarize_options {
     bool exclusive;        /* never more than one speaker at a time */
     double min_turn;       /* seconds; shorter turns are dropped */
     double min_gap;        /* seconds; a speaker's shorter pauses are filled */
+    double onset; /* the share of the windows' votes, above 0 and up to 1, that makes speech: less hears more */
 } motet_diarize_options;
 
 MOTET_API void motet_diarize_options_init(motet_diarize_options *options);
@@ -53,6 +54,14 @@ typedef struct motet_turn {
     int speaker;       /* index into speakers */
     double confidence; /* 0 to 1: the mean share of the windows' votes that the speaker got during the turn */
     double overlap;    /* seconds of it during which somebody else speaks too */
+
+    /* What speaks for the speaker: the voice of the windows that hear the turn, in proportion to how long they hear it,
+     * against the voices of all speakers. */
+    int windows;             /* that hear it */
+    double clean;            /* seconds that they hear the speaker alone, summed */
+    double similarity;       /* cosine to the speaker; 0 when nothing is heard well */
+    int rival;               /* the most similar of the others, an index into speakers; -1 when there is none */
+    double rival_similarity; /* cosine to that one */
 } motet_turn;
 
 enum { MOTET_MAX_NAME = 63 }; /* bytes */
@@ -135,6 +144,21 @@ MOTET_API MOTET_CHECKED motet_status motet_diarizer_finish(motet_diarizer *diari
 
 /* Forgets the recording under way. */
 MOTET_API void motet_diarizer_reset(motet_diarizer *diarizer);
+
+/* --- settings tried out --------------------------------------------------------------------------------------- */
+
+/* What a recording leaves behind once the networks have heard it. It stands on its own. */
+typedef struct motet_heard motet_heard;
+
+/* The end of the recording, as motet_diarizer_finish, but for the conclusions, which are left for later. */
+MOTET_API MOTET_CHECKED motet_status motet_diarizer_keep(motet_diarizer *diarizer, motet_heard **out);
+MOTET_API void motet_heard_destroy(motet_heard *heard); /* NULL is allowed */
+
+/* The clustering and the turns under these settings, as often as wished; hop, models and threads are those it was heard
+ * with. Errors: ARGUMENT, MEMORY. */
+MOTET_API MOTET_CHECKED motet_status motet_heard_conclude(const motet_heard *heard,
+                                                          const motet_diarize_options *options,
+                                                          motet_diarization **out);
 
 /* --- writing it down ----------------------------------------------------------------------------------------- */
 

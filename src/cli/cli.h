@@ -12,6 +12,7 @@ int cli_diarize(int argc, char **argv);
 int cli_enroll(int argc, char **argv);
 int cli_identify(int argc, char **argv);
 int cli_score(int argc, char **argv);
+int cli_tune(int argc, char **argv);
 int cli_model(int argc, char **argv);
 int cli_live(int argc, char **argv);
 int cli_devices(int argc, char **argv);

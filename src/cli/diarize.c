@@ -154,6 +154,33 @@ static void report(const job *j, const motet_diarization *result, double elapsed
             result->turn_count == 1 ? "" : "s", elapsed, result->duration > 0 ? elapsed / result->duration : 0);
 }
 
+static void explain_turn(const motet_diarization *result, const motet_turn *turn)
+{
+    const char *who = result->speakers[turn->speaker].label;
+    fprintf(stderr, "%.2f to %.2f s, %s, confidence %.2f\n", turn->start, turn->end, who, turn->confidence);
+    fprintf(stderr,
+            "  heard by %d window%s, alone for %.1f s of them together; %.2f s of the turn with somebody else\n",
+            turn->windows, turn->windows == 1 ? "" : "s", turn->clean, turn->overlap);
+    fprintf(stderr, "  its voice is similar to %s by %.2f", who, turn->similarity);
+    if (turn->rival >= 0)
+        fprintf(stderr, ", to %s by %.2f: a margin of %.2f", result->speakers[turn->rival].label,
+                turn->rival_similarity, turn->similarity - turn->rival_similarity);
+    fputc('\n', stderr);
+}
+
+static void explain(const job *j, const motet_diarization *result)
+{
+    double at = j->settings->explain;
+    bool any = false;
+    for (size_t i = 0; i < result->turn_count && at >= 0; i++) {
+        const motet_turn *turn = &result->turns[i];
+        if (turn->start > at || turn->end <= at) continue;
+        explain_turn(result, turn);
+        any = true;
+    }
+    if (at >= 0 && !any) cli_say(command, "%s: nobody speaks at %g s", j->path, at);
+}
+
 static bool write_outputs(job *j, const motet_diarization *result)
 {
     double elapsed = monotonic_seconds() - j->progress.began;
@@ -169,6 +196,7 @@ static bool write_outputs(job *j, const motet_diarization *result)
         !voices_export(command, j->settings->export_voices, j->file_id, document.diarizer, result))
         return false;
     report(j, result, elapsed);
+    explain(j, result);
     return outputs_write_latency(command, j->settings, j->path, j->latency);
 }
 

@@ -41,7 +41,10 @@ static void help(void)
         "      --export-voices DIR  a voice print of every speaker, DIR/NAME-SPEAKER.json\n\n"
         "Turns\n"
         "      --min-turn S         drop turns shorter than S seconds (default %g)\n"
-        "      --min-gap S          fill a speaker's pauses shorter than S seconds (default %g)\n\n"
+        "      --min-gap S          fill a speaker's pauses shorter than S seconds (default %g)\n"
+        "      --onset X            the share of the windows' votes, up to 1, that makes speech: less hears more\n"
+        "                           (default %g)\n"
+        "      --explain T          say what speaks for the turns at T seconds, and against them\n\n"
         "Audio\n"
         "      --channel N|mix      one channel, counted from 1, or the mean of all (default mix)\n"
         "      --raw-rate HZ        the input has no header: signed 16-bit little-endian samples at HZ\n"
@@ -61,7 +64,7 @@ static void help(void)
         "  -t, --threads N          default: as many as the process may use\n"
         "  -h, --help\n\n"
         "Exit status: 0 done, 1 failed, 2 wrong usage, 3 some recordings failed or were only partly read.\n",
-        d.min_turn, d.min_gap, d.hop);
+        d.min_turn, d.min_gap, d.onset, d.hop);
 }
 
 static const struct option long_options[] = {{"format", required_argument, NULL, 'f'},
@@ -79,6 +82,8 @@ static const struct option long_options[] = {{"format", required_argument, NULL,
                                              {"export-voices", required_argument, NULL, OPTION_EXPORT_VOICES},
                                              {"min-turn", required_argument, NULL, OPTION_MIN_TURN},
                                              {"min-gap", required_argument, NULL, OPTION_MIN_GAP},
+                                             {"onset", required_argument, NULL, OPTION_ONSET},
+                                             {"explain", required_argument, NULL, OPTION_EXPLAIN},
                                              {"channel", required_argument, NULL, OPTION_CHANNEL},
                                              {"raw-rate", required_argument, NULL, OPTION_RAW_RATE},
                                              {"raw-channels", required_argument, NULL, OPTION_RAW_CHANNELS},
@@ -137,6 +142,8 @@ bool settings_set(settings *s, int option, const char *text)
     case OPTION_EXPORT_VOICES: s->export_voices = text; return true;
     case OPTION_MIN_TURN: return cli_number(command, "min-turn", text, 0, 3600, &d->min_turn);
     case OPTION_MIN_GAP: return cli_number(command, "min-gap", text, 0, 3600, &d->min_gap);
+    case OPTION_ONSET: return cli_number(command, "onset", text, 0.01, 1, &d->onset);
+    case OPTION_EXPLAIN: return cli_number(command, "explain", text, 0, 1e9, &s->explain);
     case OPTION_CHANNEL: return set_channel(s, text);
     case OPTION_RAW_RATE: return cli_int(command, "raw-rate", text, 8000, 768000, &s->audio.raw_rate);
     case OPTION_RAW_CHANNELS: return cli_int(command, "raw-channels", text, 1, 1024, &s->audio.raw_channels);
@@ -343,6 +350,7 @@ static bool settle_realtime(settings *s, bool hop_given)
     if (!hop_given) s->diarize.hop = 0.5;
     if (!s->speed) s->speed = 1;
     const char *other = s->partial ? "partial" : s->known ? "known" : s->export_voices ? "export-voices" : NULL;
+    if (s->explain >= 0) other = "explain";
     if (s->file_count == 1 && !other) return true;
     if (other)
         cli_misuse(s->command, "--%s and --realtime exclude each other", other);
@@ -359,7 +367,7 @@ static bool fits_together(settings *s, bool hop_given)
 
 void settings_init(settings *s, const char *command)
 {
-    *s = (settings){.command = command, .refine = -1};
+    *s = (settings){.command = command, .refine = -1, .explain = -1};
     motet_diarize_options_init(&s->diarize);
     motet_audio_options_init(&s->audio);
     motet_known_options_init(&s->matching);

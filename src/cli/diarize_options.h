@@ -30,6 +30,8 @@ enum {
     OPTION_EXPORT_VOICES,
     OPTION_MIN_TURN,
     OPTION_MIN_GAP,
+    OPTION_ONSET,
+    OPTION_EXPLAIN,
     OPTION_CHANNEL,
     OPTION_RAW_RATE,
     OPTION_RAW_CHANNELS,
@@ -56,6 +58,7 @@ typedef struct settings {
     motet_known_options matching;
     bool matching_given;
     const char *export_voices; /* a folder; NULL: not wanted */
+    double explain;            /* seconds: the turns at that time; negative: not wanted */
     bool partial, quiet;
     char model[PATH_MAX]; /* where the default model was found */
     char **files;

@@ -45,7 +45,7 @@ static void help(void)
            "      --latency S          seconds from a sound to its turn, %g to 60: later is surer (default %g)\n"
            "      --refine S           seconds between global passes in the background, 0 for none (default %g)\n"
            "  -n, --speakers N, --min-speakers N, --max-speakers N, --threshold D, --exclusive, --min-turn S, "
-           "--min-gap S\n"
+           "--min-gap S, --onset X\n"
            "                           as for `motet diarize`; the numbers of speakers bound the final turns\n\n"
            "Output\n"
            "  -f, --format FORMAT      rttm or json: the final turns; jsonl: every event as a line of JSON while it "
@@ -82,6 +82,7 @@ static const struct option long_options[] = {{"source", required_argument, NULL,
                                              {"exclusive", no_argument, NULL, OPTION_EXCLUSIVE},
                                              {"min-turn", required_argument, NULL, OPTION_MIN_TURN},
                                              {"min-gap", required_argument, NULL, OPTION_MIN_GAP},
+                                             {"onset", required_argument, NULL, OPTION_ONSET},
                                              {"model", required_argument, NULL, 'm'},
                                              {"embedding", required_argument, NULL, 'e'},
                                              {"hop", required_argument, NULL, OPTION_HOP},

@@ -15,6 +15,7 @@ static const struct {
     {"devices", "list what can be listened to", cli_devices},
     {"enroll", "make a print of a voice", cli_enroll},
     {"identify", "tell whose voices are in a recording", cli_identify},
+    {"tune", "find the settings that suit labelled recordings", cli_tune},
     {"score", "compare turns with a reference: DER and JER", cli_score},
     {"model", "inspect, check, run, compare, test, time, optimize and quantize ONNX models", cli_model},
 };

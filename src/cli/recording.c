@@ -28,23 +28,43 @@ static motet_status stream(motet_audio *audio, motet_resampler *resampler, motet
     }
 }
 
-bool recording_diarize(const char *command, const char *path, motet_diarizer *diarizer, motet_diarization **out)
+/* Opens the recording and lets the diarizer hear all of it. */
+static motet_status hear(const char *path, motet_diarizer *diarizer)
 {
     motet_audio_options options;
     motet_audio *audio = NULL;
     motet_resampler *resampler = NULL;
     motet_audio_options_init(&options);
     options.interrupted = on_signal;
-    *out = NULL;
     motet_status status = motet_audio_open(path, &options, &audio);
     if (status == MOTET_OK)
         status = motet_resampler_create(motet_audio_describe(audio)->rate,
                                         motet_diarizer_describe(diarizer)->sample_rate, &resampler);
     if (status == MOTET_OK) status = stream(audio, resampler, diarizer);
-    if (status == MOTET_OK) status = motet_diarizer_finish(diarizer, out);
-    if (status != MOTET_OK && !cli_interrupted()) cli_say(command, "%s", motet_error_message());
-    motet_diarizer_reset(diarizer);
     motet_resampler_destroy(resampler);
     motet_audio_close(audio);
+    return status;
+}
+
+static bool done(const char *command, motet_diarizer *diarizer, motet_status status)
+{
+    if (status != MOTET_OK && !cli_interrupted()) cli_say(command, "%s", motet_error_message());
+    motet_diarizer_reset(diarizer);
     return status == MOTET_OK;
+}
+
+bool recording_diarize(const char *command, const char *path, motet_diarizer *diarizer, motet_diarization **out)
+{
+    *out = NULL;
+    motet_status status = hear(path, diarizer);
+    if (status == MOTET_OK) status = motet_diarizer_finish(diarizer, out);
+    return done(command, diarizer, status);
+}
+
+bool recording_hear(const char *command, const char *path, motet_diarizer *diarizer, motet_heard **out)
+{
+    *out = NULL;
+    motet_status status = hear(path, diarizer);
+    if (status == MOTET_OK) status = motet_diarizer_keep(diarizer, out);
+    return done(command, diarizer, status);
 }

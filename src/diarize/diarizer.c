@@ -9,7 +9,9 @@
 #include "core/file.h"
 #include "core/memory.h"
 #include "core/pool.h"
+#include "diarize/heard.h"
 #include "diarize/listener.h"
+#include "diarize/options.h"
 #include "diarize/windows.h"
 
 /* A local speaker that the network gives less than this is none (seconds). */
@@ -42,11 +44,6 @@ struct motet_diarizer {
     bool provisional;   /* the last window on record is such a look */
 };
 
-void motet_diarize_options_init(motet_diarize_options *options)
-{
-    *options = (motet_diarize_options){.hop = 1.0, .threshold = -1, .min_turn = 0.2, .min_gap = 0.5};
-}
-
 static double now_ms(void)
 {
     struct timespec t;
@@ -56,26 +53,6 @@ static double now_ms(void)
 
 /* --- settings -------------------------------------------------------------------------------------------------- */
 
-static motet_status check_options(const motet_diarize_options *o)
-{
-    if (!o->model) return mt_fail(MOTET_ERROR_ARGUMENT, "no model given");
-    if (o->threads < 0 || o->threads > 1024)
-        return mt_fail(MOTET_ERROR_ARGUMENT, "%d threads: expected 0 to 1024", o->threads);
-    if (o->speakers < 0 || o->min_speakers < 0 || o->max_speakers < 0)
-        return mt_fail(MOTET_ERROR_ARGUMENT, "a number of speakers cannot be negative");
-    if (o->max_speakers && o->min_speakers > o->max_speakers)
-        return mt_fail(MOTET_ERROR_ARGUMENT, "at least %d and at most %d speakers: no number is both", o->min_speakers,
-                       o->max_speakers);
-    if (o->speakers && (o->min_speakers || o->max_speakers))
-        return mt_fail(MOTET_ERROR_ARGUMENT, "an exact number of speakers and bounds exclude each other");
-    if (isnan(o->threshold) || o->threshold > 2)
-        return mt_fail(MOTET_ERROR_ARGUMENT, "threshold %g: a cosine distance lies between 0 and 2", o->threshold);
-    if (!(o->min_turn >= 0 && o->min_turn <= 3600) || !(o->min_gap >= 0 && o->min_gap <= 3600))
-        return mt_fail(MOTET_ERROR_ARGUMENT, "shortest turn %g s, shortest pause %g s: expected 0 to 3600", o->min_turn,
-                       o->min_gap);
-    return MOTET_OK;
-}
-
 static motet_status choose_hop(const motet_diarize_options *o, const mt_model_description *d, int *samples)
 {
     double window = (double)d->window / d->sample_rate;
@@ -84,17 +61,6 @@ static motet_status choose_hop(const motet_diarize_options *o, const mt_model_de
     int frames = (int)lround(o->hop * d->sample_rate / d->frame_step);
     *samples = (frames > 0 ? frames : 1) * d->frame_step; /* a frame may be longer than the hop that was asked for */
     return MOTET_OK;
-}
-
-static mt_speaker_rules make_rules(const motet_diarize_options *o, const mt_model_description *d)
-{
-    return (mt_speaker_rules){.threshold = o->threshold < 0 ? (float)d->threshold : (float)o->threshold,
-                              .min = o->speakers ? o->speakers : o->min_speakers,
-                              .max = o->speakers ? o->speakers : o->max_speakers,
-                              .min_clean = 0.8f,
-                              .min_speech = 3.0f,
-                              .min_share = 0.03f,
-                              .same_penalty = 0.5f};
 }
 
 static motet_status set_up(motet_diarizer *d)
@@ -115,7 +81,7 @@ static motet_status set_up(motet_diarizer *d)
                               .padding = m->log_mel ? (float)log(m->mel.floor) : 0};
     mt_record_init(&d->record, m->frames, m->voice);
     d->points.dims = m->voice;
-    d->rules = make_rules(&d->options, m);
+    d->rules = mt_options_speakers(&d->options, m->threshold);
     d->info = (motet_diarizer_info){.model_path = d->model_path,
                                     .model_name = m->name,
                                     .model_version = m->version,
@@ -141,7 +107,8 @@ static motet_status set_up(motet_diarizer *d)
 motet_status motet_diarizer_create(const motet_diarize_options *options, motet_diarizer **out)
 {
     *out = NULL;
-    MT_TRY(check_options(options));
+    if (!options->model) return mt_fail(MOTET_ERROR_ARGUMENT, "no model given");
+    MT_TRY(mt_options_check(options));
     motet_diarizer *d = mt_alloc_zero(1, sizeof *d);
     if (!d) return mt_fail_memory(sizeof *d);
     d->options = *options;
@@ -346,20 +313,20 @@ motet_status mt_diarizer_complete(motet_diarizer *d)
 
 mt_turn_rules mt_diarizer_turn_rules(const motet_diarizer *d)
 {
-    return (mt_turn_rules){.frame = d->info.frame,
-                           .duration = (double)d->samples / d->info.sample_rate,
-                           .exclusive = d->options.exclusive,
-                           .min_turn = d->options.min_turn,
-                           .min_gap = d->options.min_gap,
-                           .onset = 0.5f};
+    return mt_options_turns(&d->options, d->info.frame, (double)d->samples / d->info.sample_rate);
+}
+
+static motet_status settle_all(motet_diarizer *d)
+{
+    MT_TRY(mt_diarizer_complete(d));
+    if (d->provisional) mt_record_window_drop(&d->record);
+    d->provisional = false;
+    return settle_windows(d, INT64_MAX);
 }
 
 static motet_status conclude(motet_diarizer *d, motet_diarization **out)
 {
-    MT_TRY(mt_diarizer_complete(d));
-    if (d->provisional) mt_record_window_drop(&d->record);
     double before = now_ms();
-    MT_TRY(settle_windows(d, INT64_MAX));
     int speakers;
     MT_TRY(mt_speakers_assign(&d->record, &d->points, &d->rules, &speakers));
     mt_turn_rules rules = mt_diarizer_turn_rules(d);
@@ -371,7 +338,20 @@ static motet_status conclude(motet_diarizer *d, motet_diarization **out)
 motet_status motet_diarizer_finish(motet_diarizer *d, motet_diarization **out)
 {
     *out = NULL;
-    motet_status status = conclude(d, out);
+    motet_status status = settle_all(d);
+    if (status == MOTET_OK) status = conclude(d, out);
+    motet_diarizer_reset(d);
+    return status;
+}
+
+motet_status motet_diarizer_keep(motet_diarizer *d, motet_heard **out)
+{
+    *out = NULL;
+    motet_status status = settle_all(d);
+    double duration = (double)d->samples / d->info.sample_rate;
+    if (status == MOTET_OK)
+        status = mt_heard_take(&d->record, &d->points, mt_listener_describe(d->listener)->threshold, d->info.frame,
+                               duration, out);
     motet_diarizer_reset(d);
     return status;
 }
@@ -405,45 +385,7 @@ double mt_diarizer_lookahead(const motet_diarizer *d)
     return m->log_mel ? (m->mel.frame_length - m->mel.frame_step) / 2.0 / m->sample_rate : 0;
 }
 
-/* --- the global pass in between --------------------------------------------------------------------------------- */
-
-static void *copy_array(const void *from, size_t count, size_t size)
-{
-    void *to = mt_alloc_array(count, size);
-    if (to && count) memcpy(to, from, count * size);
-    return to;
-}
-
 motet_status mt_snapshot_take(const motet_diarizer *d, mt_snapshot *out)
 {
-    const mt_record *r = &d->record;
-    const mt_points *p = &d->points;
-    size_t points = (size_t)p->count, dims = (size_t)p->dims;
-    *out = (mt_snapshot){.record = *r, .points = *p, .settled = d->settled, .rules = d->rules};
-    out->record.windows = copy_array(r->windows, r->window_count, sizeof *r->windows);
-    out->record.voices = copy_array(r->voices, r->voice_count, sizeof *r->voices);
-    out->points.sums = copy_array(p->sums, points * dims, sizeof *p->sums);
-    out->points.weights = copy_array(p->weights, points, sizeof *p->weights);
-    out->points.links = copy_array(p->links, p->link_count, sizeof *p->links);
-    out->points.sum_capacity = out->points.weight_capacity = points;
-    out->points.link_capacity = p->link_count;
-    if (out->record.windows && out->record.voices && out->points.sums && out->points.weights && out->points.links)
-        return MOTET_OK;
-    mt_snapshot_free(out);
-    return mt_fail_memory(r->voice_count * sizeof *r->voices + points * dims * sizeof *p->sums);
-}
-
-motet_status mt_snapshot_assign(mt_snapshot *s)
-{
-    for (; s->settled < s->record.window_count; s->settled++)
-        MT_TRY(mt_speakers_window(&s->record, s->settled, &s->points, &s->rules));
-    return mt_speakers_assign(&s->record, &s->points, &s->rules, &s->speakers);
-}
-
-void mt_snapshot_free(mt_snapshot *s)
-{
-    mt_free(s->record.windows);
-    mt_free(s->record.voices);
-    mt_points_free(&s->points);
-    *s = (mt_snapshot){0};
+    return mt_snapshot_make(&d->record, &d->points, d->settled, &d->rules, out);
 }

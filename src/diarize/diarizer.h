@@ -4,6 +4,7 @@
 #define MT_DIARIZE_DIARIZER_H
 
 #include "diarize/record.h"
+#include "diarize/snapshot.h"
 #include "diarize/speakers.h"
 #include "diarize/turns.h"
 #include "motet/diarize.h"
@@ -27,17 +28,7 @@ const mt_speaker_rules *mt_diarizer_rules(const motet_diarizer *diarizer);
 
 /* The global pass on what is on record so far, for a thread of its own: copies of what it changes, and the rest, which
  * is in files and does not move, as it is. The diarizer may go on meanwhile, but not be reset. */
-typedef struct mt_snapshot {
-    mt_record record; /* after mt_snapshot_assign its voices have speakers */
-    mt_points points;
-    size_t settled;
-    mt_speaker_rules rules;
-    int speakers;
-} mt_snapshot;
-
 motet_status mt_snapshot_take(const motet_diarizer *diarizer, mt_snapshot *out);
-motet_status mt_snapshot_assign(mt_snapshot *snapshot);
-void mt_snapshot_free(mt_snapshot *snapshot);
 
 /* Seconds beyond the end of a window that must have been heard before it can be encoded. */
 double mt_diarizer_lookahead(const motet_diarizer *diarizer);

@@ -148,6 +148,7 @@ static void join_turns(motet_diarization *d, const int *numbers, size_t *last)
     for (size_t i = 0; i < d->turn_count; i++) {
         motet_turn turn = d->turns[i];
         turn.speaker = numbers[turn.speaker];
+        if (turn.rival >= 0) turn.rival = numbers[turn.rival] == turn.speaker ? -1 : numbers[turn.rival];
         motet_turn *before = last[turn.speaker] == SIZE_MAX ? NULL : &d->turns[last[turn.speaker]];
         if (before && turn.start <= before->end) {
             if (turn.end > before->end) before->end = turn.end;

@@ -9,6 +9,7 @@
 
 #include "core/memory.h"
 #include "diarize/agglomerate.h"
+#include "diarize/evidence.h"
 
 typedef mt_run run;
 typedef mt_runs runs;
@@ -278,14 +279,19 @@ static motet_status make_diarization(const mt_record *record, const runs *r, int
         if (end > rules->duration) end = rules->duration;
         if (end <= start) continue;
         double mean = from->votes / (double)(from->end - from->start);
-        d->turns[d->turn_count++] = (motet_turn){start, end, from->speaker, mean < 1 ? mean : 1, 0};
+        d->turns[d->turn_count++] =
+            (motet_turn){.start = start, .end = end, .speaker = from->speaker, .confidence = mean < 1 ? mean : 1};
     }
     name_speakers(d, numbers);
     mt_turns_account(d);
     average_voices(record, speakers, numbers, d);
+    motet_status status = mt_evidence_find(record, speakers, numbers, rules->frame, d);
     mt_free(numbers);
-    *out = d;
-    return MOTET_OK;
+    if (status == MOTET_OK)
+        *out = d;
+    else
+        motet_diarization_destroy(d);
+    return status;
 }
 
 motet_status mt_turns_make(const mt_record *record, int speakers, const mt_turn_rules *rules, motet_diarization **out)

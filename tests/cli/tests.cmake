@@ -7,3 +7,5 @@ add_test(NAME cli_model COMMAND ${CMAKE_CURRENT_LIST_DIR}/model.sh $<TARGET_FILE
 add_test(NAME cli_voices COMMAND ${CMAKE_CURRENT_LIST_DIR}/voices.sh $<TARGET_FILE:motet_command> $<TARGET_FILE:make_audio>)
 set_tests_properties(cli_voices PROPERTIES TIMEOUT 600)
 add_test(NAME cli_pairs COMMAND ${CMAKE_CURRENT_LIST_DIR}/pairs.sh $<TARGET_FILE:motet_command>)
+add_test(NAME cli_tune COMMAND ${CMAKE_CURRENT_LIST_DIR}/tune.sh $<TARGET_FILE:motet_command> $<TARGET_FILE:join_audio>)
+set_tests_properties(cli_tune PROPERTIES TIMEOUT 600)

@@ -95,6 +95,74 @@ static void an_observer_can_cancel(void **state)
     motet_diarizer_destroy(diarizer);
 }
 
+static char *as_text(motet_diarization *d)
+{
+    char *text;
+    assert_int_equal(motet_diarization_write(d, MOTET_FORMAT_RTTM, NULL, &text, NULL), MOTET_OK);
+    motet_diarization_destroy(d);
+    return text;
+}
+
+/* What is kept of a recording concludes as finishing it does, and again, and otherwise under other settings. */
+static void settings_can_be_tried(void **state)
+{
+    (void)state;
+    motet_diarizer *diarizer = make_diarizer(1, 0);
+    motet_diarize_options options;
+    motet_diarization *result;
+    motet_heard *heard;
+    char *expected = diarize(diarizer, 30, 4096), *text;
+    motet_diarize_options_init(&options);
+    assert_int_equal(motet_diarizer_push(diarizer, samples, 16000 * 30), MOTET_OK);
+    assert_int_equal(motet_diarizer_keep(diarizer, &heard), MOTET_OK);
+    motet_diarizer_destroy(diarizer);
+    for (int repeat = 0; repeat < 2; repeat++) {
+        options.speakers = 0;
+        assert_int_equal(motet_heard_conclude(heard, &options, &result), MOTET_OK);
+        assert_true(result->speaker_count > 1);
+        text = as_text(result);
+        assert_string_equal(text, expected);
+        motet_string_free(text);
+        options.speakers = 1;
+        assert_int_equal(motet_heard_conclude(heard, &options, &result), MOTET_OK);
+        assert_int_equal(result->speaker_count, 1);
+        assert_int_equal(result->turns[0].rival, -1);
+        motet_diarization_destroy(result);
+    }
+    options.onset = 0;
+    assert_int_equal(motet_heard_conclude(heard, &options, &result), MOTET_ERROR_ARGUMENT);
+    options.onset = 0.5;
+    motet_status status = MOTET_ERROR_MEMORY;
+    for (long k = 0; status != MOTET_OK; k++) {
+        mt_memory_fail_at(k);
+        status = motet_heard_conclude(heard, &options, &result);
+        mt_memory_fail_at(-1);
+        assert_true(status == MOTET_OK || status == MOTET_ERROR_MEMORY);
+    }
+    motet_diarization_destroy(result);
+    motet_heard_destroy(heard);
+    motet_string_free(expected);
+}
+
+/* Of a clear conversation every long turn is nearest to its own speaker, and says so. */
+static void turns_say_what_speaks_for_them(void **state)
+{
+    (void)state;
+    motet_diarizer *diarizer = make_diarizer(1, 0);
+    motet_diarization *d;
+    assert_int_equal(motet_diarizer_push(diarizer, samples, 16000 * 30), MOTET_OK);
+    assert_int_equal(motet_diarizer_finish(diarizer, &d), MOTET_OK);
+    for (size_t i = 0; i < d->turn_count; i++) {
+        const motet_turn *turn = &d->turns[i];
+        if (turn->end - turn->start < 1.5) continue;
+        assert_true(turn->windows >= 2 && turn->clean > 1);
+        assert_true(turn->similarity > turn->rival_similarity + 0.2);
+        assert_true(turn->rival >= 0 && turn->rival != turn->speaker && (size_t)turn->rival < d->speaker_count);
+    }
+    motet_diarization_destroy(d);
+    motet_diarizer_destroy(diarizer);
+}
+
 static void memory_may_run_out_anywhere(void **state)
 {
     (void)state;
@@ -121,10 +189,9 @@ static void memory_may_run_out_anywhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_bytes_every_time),
-        cmocka_unit_test(recordings_of_any_length),
-        cmocka_unit_test(an_observer_can_cancel),
-        cmocka_unit_test(memory_may_run_out_anywhere),
+        cmocka_unit_test(the_same_bytes_every_time),      cmocka_unit_test(recordings_of_any_length),
+        cmocka_unit_test(an_observer_can_cancel),         cmocka_unit_test(settings_can_be_tried),
+        cmocka_unit_test(turns_say_what_speaks_for_them), cmocka_unit_test(memory_may_run_out_anywhere),
     };
     return cmocka_run_group_tests_name("diarizer", tests, read_conversation, free_conversation);
 }

@@ -105,7 +105,8 @@ static void no_turn_ends_after_the_audio(void **state)
 static void rttm_has_ten_fields(void **state)
 {
     (void)state;
-    motet_turn turns[] = {{1.0004, 2.5006, 0, 0.9, 0}, {2, 2.0001, 0, 0.9, 0}};
+    motet_turn turns[] = {{.start = 1.0004, .end = 2.5006, .confidence = 0.9},
+                          {.start = 2, .end = 2.0001, .confidence = 0.9}};
     motet_speaker speakers[] = {{.label = "SPEAKER_00"}};
     motet_diarization d = {.duration = 3, .turn_count = 2, .turns = turns, .speaker_count = 1, .speakers = speakers};
     motet_document document = {.file_id = "my talk"};

@@ -1,4 +1,6 @@
 /* JSON: everything RTTM has no room for. */
+#include <math.h>
+
 #include "diarize/formats/formats.h"
 #include "motet/latency.h"
 
@@ -42,6 +44,7 @@ static void write_settings(mt_json *json, const motet_diarizer_info *info, const
         mt_json_bool(json, "exclusive", options->exclusive);
         mt_json_number(json, "min_turn", options->min_turn, 3);
         mt_json_number(json, "min_gap", options->min_gap, 3);
+        mt_json_number(json, "onset", options->onset, 3);
     }
     mt_json_close(json, '}');
 }
@@ -93,6 +96,9 @@ static void write_turns(mt_json *json, const motet_diarization *d)
         mt_json_string(json, "speaker", d->speakers[turn->speaker].label);
         mt_json_number(json, "confidence", turn->confidence, 3);
         mt_json_number(json, "overlap", turn->overlap, 3);
+        mt_json_number(json, "similarity", turn->similarity, 3);
+        mt_json_string(json, "rival", turn->rival >= 0 ? d->speakers[turn->rival].label : NULL);
+        mt_json_number(json, "rival_similarity", turn->rival >= 0 ? turn->rival_similarity : NAN, 3);
         mt_json_close(json, '}');
     }
     mt_json_close(json, ']');
