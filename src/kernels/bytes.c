@@ -297,45 +297,132 @@ static void unroll_tap(const conv_work *work, const mt_panels *p, int64_t tap, c
                    w->stride[w->axes - 1]);
 }
 
-/* Four rows to one row of words, and their sums. */
-MT_SIMD static void weave(int8_t *restrict to, const uint8_t *restrict rows, int64_t words, uint8_t flip,
-                          int32_t *restrict sums)
+/* Four rows of `columns` bytes, row_step apart, to a row of words in each panel, and their sums. As bytes from 0 to
+ * 255, 128 more than they are, they need no care for signs. */
+MT_SIMD static void weave(uint32_t *restrict to, int64_t panel, const uint8_t *restrict rows, int64_t row_step,
+                          int64_t columns, uint8_t flip, int32_t *restrict sums)
 {
-    for (int64_t k = 0; k < words; k++, to += MT_TILE_COLUMNS * MT_WORD, rows += MT_TILE_COLUMNS * MT_WORD)
+    const uint8_t lift = flip ^ 0x80;
+    for (int64_t first = 0; first < columns; first += MT_TILE_COLUMNS, to += panel, sums += MT_TILE_COLUMNS) {
+        const uint8_t *x = rows + first;
         for (int j = 0; j < MT_TILE_COLUMNS; j++) {
-            int8_t a = (int8_t)(rows[j] ^ flip), b = (int8_t)(rows[MT_TILE_COLUMNS + j] ^ flip);
-            int8_t c = (int8_t)(rows[2 * MT_TILE_COLUMNS + j] ^ flip),
-                   d = (int8_t)(rows[3 * MT_TILE_COLUMNS + j] ^ flip);
-            to[j * MT_WORD] = a;
-            to[j * MT_WORD + 1] = b;
-            to[j * MT_WORD + 2] = c;
-            to[j * MT_WORD + 3] = d;
-            sums[j] += a + b + c + d;
+            uint32_t a = x[j] ^ lift, b = x[row_step + j] ^ lift;
+            uint32_t c = x[2 * row_step + j] ^ lift, d = x[3 * row_step + j] ^ lift;
+            to[j] = (a | b << 8 | c << 16 | d << 24) ^ 0x80808080;
+            sums[j] += (int32_t)(a + b + c + d) - MT_WORD * 128;
         }
+    }
 }
 
-/* The last rows, less than a word, are zeros beyond k: as they are multiplied, hence flipped before. */
-static mt_panel_place unroll(const void *source, const mt_panels *wanted, void *room, int32_t *sums)
+static int64_t least(int64_t a, int64_t b)
 {
-    const conv_work *work = source;
+    return a < b ? a : b;
+}
+
+/* Panel by panel and tap by tap. The last rows, less than a word, are zeros beyond k: as they are multiplied, hence
+ * flipped before. */
+static void unroll_taps(const conv_work *work, const mt_panels *wanted, const uint8_t *x, uint32_t *room, int32_t *sums)
+{
     int64_t k = filter_length(work->conv), panel = wanted->depth * MT_TILE_COLUMNS;
-    const uint8_t *x =
-        work->x + (work->first_unit + wanted->item) * work->conv->in_channels * work->conv->window.in_count;
     uint8_t rows[ROWS * MT_TILE_COLUMNS];
-    memset(sums, 0, (size_t)padded_columns(wanted->columns) * sizeof *sums);
     for (int64_t column = 0; column < wanted->columns; column += MT_TILE_COLUMNS) {
         mt_panels p = *wanted; /* in bytes */
         p.first *= MT_WORD;
-        p.depth = k - p.first < wanted->depth * MT_WORD ? k - p.first : wanted->depth * MT_WORD;
+        p.depth = least(k - p.first, wanted->depth * MT_WORD);
         p.column += column;
-        p.columns = wanted->columns - column < MT_TILE_COLUMNS ? wanted->columns - column : MT_TILE_COLUMNS;
+        p.columns = least(wanted->columns - column, MT_TILE_COLUMNS);
         memset(rows + p.depth * MT_TILE_COLUMNS, work->flip,
                (size_t)((wanted->depth * MT_WORD - p.depth) * MT_TILE_COLUMNS));
         for (int64_t tap = 0; tap < work->conv->window.taps; tap++) unroll_tap(work, &p, tap, x, rows);
-        weave((int8_t *)room + column / MT_TILE_COLUMNS * panel * MT_WORD, rows, wanted->depth, work->flip,
-              sums + column);
+        for (int64_t i = 0; i < wanted->depth; i++)
+            weave(room + column / MT_TILE_COLUMNS * panel + i * MT_TILE_COLUMNS, panel,
+                  rows + i * MT_WORD * MT_TILE_COLUMNS, MT_TILE_COLUMNS, MT_TILE_COLUMNS, work->flip, sums + column);
     }
-    return (mt_panel_place){room, MT_TILE_COLUMNS, panel};
+}
+
+/* One row of all panels, a byte a column: x is a channel. */
+MT_SIMD static void copy_line(uint8_t *restrict to, const uint8_t *restrict x, const mt_line *line, int64_t columns,
+                              int64_t stride, uint8_t padding)
+{
+    int64_t n = line->high - line->low;
+    if (n < columns) memset(to, padding, (size_t)columns);
+    to += line->low;
+    x += line->from;
+    if (stride == 1)
+        memcpy(to, x, (size_t)n);
+    else if (stride == 2)
+        for (int64_t i = 0; i < n; i++) to[i] = x[2 * i];
+    else
+        for (int64_t i = 0; i < n; i++) to[i] = x[i * stride];
+}
+
+/* Of a window with one axis: four rows at a time, all panels. */
+static void unroll_lines(const conv_work *work, const mt_panels *p, const uint8_t *x, uint32_t *room, int32_t *sums)
+{
+    const mt_window *w = &work->conv->window;
+    enum { MOST = MT_PANELS * MT_TILE_COLUMNS };
+    int64_t k = filter_length(work->conv), row = p->first * MT_WORD, channel = row / w->taps, tap = row % w->taps;
+    uint8_t four[MT_WORD * MOST];
+    for (int64_t i = 0; i < p->depth; i++) {
+        for (int n = 0; n < MT_WORD; n++, row++) {
+            if (row >= k) {
+                memset(four + n * MOST, work->flip, MOST);
+                continue;
+            }
+            mt_line line = mt_window_line(w, p, tap);
+            copy_line(four + n * MOST, x + channel * w->in_count, &line, p->columns, w->stride[0], work->padding);
+            if (++tap == w->taps) channel++, tap = 0;
+        }
+        weave(room + i * MT_TILE_COLUMNS, p->depth * MT_TILE_COLUMNS, four, MOST, p->columns, work->flip, sums);
+    }
+}
+
+/* A long window in words: four neighbouring taps are one, and columns a byte apart see words that overlap. */
+static bool is_long(const mt_window *w)
+{
+    return mt_window_is_long(w) && w->taps % MT_WORD == 0 && w->dilation[0] == 1;
+}
+
+/* words[j] is x[j] .. x[j+3], of n words. */
+MT_SIMD static void overlap(uint32_t *restrict words, const uint8_t *restrict x, int64_t n)
+{
+    for (int64_t j = 0; j < n; j++)
+        words[j] = x[j] | (uint32_t)x[j + 1] << 8 | (uint32_t)x[j + 2] << 16 | (uint32_t)x[j + 3] << 24;
+}
+
+/* One channel of a long window, and what its taps add up to for every column. */
+static mt_panel_place lay_line(const conv_work *work, const mt_panels *p, const uint8_t *x, uint32_t *room,
+                               int32_t *sums)
+{
+    const mt_window *w = &work->conv->window;
+    int64_t n = p->columns + w->taps - 1, sum = 0;
+    uint8_t line[MT_LONG_LINE + MT_TILE_COLUMNS + MT_WORD];
+    mt_line seen = mt_window_long_line(w, p);
+    memset(line, work->padding, (size_t)(n + MT_TILE_COLUMNS + MT_WORD));
+    memcpy(line + seen.low, x + p->first * MT_WORD / w->taps * w->in_count + seen.from, (size_t)(seen.high - seen.low));
+    for (int64_t i = 0; i < n; i++) line[i] ^= work->flip;
+    overlap(room, line, n + MT_TILE_COLUMNS);
+    for (int64_t i = 0; i < w->taps - 1; i++) sum += (int8_t)line[i];
+    for (int64_t j = 0; j < p->columns; j++) {
+        sum += (int8_t)line[j + w->taps - 1];
+        sums[j] = (int32_t)sum;
+        sum -= (int8_t)line[j];
+    }
+    return (mt_panel_place){room, MT_WORD, MT_TILE_COLUMNS};
+}
+
+static mt_panel_place unroll(const void *source, const mt_panels *wanted, void *room, int32_t *sums)
+{
+    const conv_work *work = source;
+    const mt_conv *conv = work->conv;
+    const uint8_t *x = work->x + (work->first_unit + wanted->item) * conv->in_channels * conv->window.in_count;
+    if (is_long(&conv->window)) return lay_line(work, wanted, x, room, sums);
+    memset(sums, 0, (size_t)padded_columns(wanted->columns) * sizeof *sums);
+    if (conv->window.axes == 1)
+        unroll_lines(work, wanted, x, room, sums);
+    else
+        unroll_taps(work, wanted, x, room, sums);
+    return (mt_panel_place){room, MT_TILE_COLUMNS, wanted->depth * MT_TILE_COLUMNS};
 }
 
 void mt_byte_conv_run(mt_pool *pool, const mt_conv *conv, const void *x, uint8_t flip, const void *filters,
@@ -364,6 +451,7 @@ void mt_byte_conv_run(mt_pool *pool, const mt_conv *conv, const void *x, uint8_t
         product.a_row = row / MT_WORD;
         product.a_step = 1;
         product.panels = unroll;
+        product.depth = is_long(&conv->window) ? conv->window.taps / MT_WORD : 0;
         product.source = &work;
         product.c = c;
         product.c_row = conv->window.out_count;

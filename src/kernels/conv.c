@@ -98,6 +98,46 @@ static void unroll_tap(const mt_window *w, const mt_panels *p, int64_t tap, cons
                    w->stride[w->axes - 1]);
 }
 
+/* One row of all panels: x is a channel. */
+MT_SIMD static void copy_line(float *restrict to, int64_t panel, const float *restrict x, const mt_line *line,
+                              int64_t columns, int64_t stride)
+{
+    for (int64_t j = 0; j < columns; j += MT_TILE_COLUMNS, to += panel) {
+        int64_t low = line->low - j, high = line->high - j, from = line->from - low * stride; /* of column j */
+        if (low <= 0 && high >= MT_TILE_COLUMNS && stride == 1) {
+            memcpy(to, x + from, MT_TILE_COLUMNS * sizeof *to);
+        } else if (low <= 0 && high >= MT_TILE_COLUMNS && stride == 2) {
+            for (int i = 0; i < MT_TILE_COLUMNS; i++) to[i] = x[from + 2 * i];
+        } else {
+            memset(to, 0, MT_TILE_COLUMNS * sizeof *to);
+            for (int64_t i = low > 0 ? low : 0; i < high && i < MT_TILE_COLUMNS; i++) to[i] = x[from + i * stride];
+        }
+    }
+}
+
+/* Of a window with one axis, row by row: so what several taps see of a channel comes from afar only once. */
+static void unroll_lines(const mt_window *w, const mt_panels *p, const float *x, float *room)
+{
+    int64_t channel = p->first / w->taps, tap = p->first % w->taps;
+    for (int64_t row = 0; row < p->depth; row++) {
+        mt_line line = mt_window_line(w, p, tap);
+        copy_line(room + row * MT_TILE_COLUMNS, p->depth * MT_TILE_COLUMNS, x + channel * w->in_count, &line,
+                  p->columns, w->stride[0]);
+        if (++tap == w->taps) channel++, tap = 0;
+    }
+}
+
+/* One channel of a long window. Beyond the columns that are wanted the last panel shows what stands in the room. */
+static mt_panel_place lay_line(const conv_work *work, const mt_panels *p, float *room)
+{
+    const mt_window *w = &work->conv->window;
+    const float *x = unit_input(work, work->first_unit + p->item) + p->first / w->taps * w->in_count;
+    mt_line line = mt_window_long_line(w, p);
+    memset(room, 0, (size_t)(p->columns + MT_TILE_COLUMNS + (w->taps - 1) * w->dilation[0]) * sizeof *room);
+    memcpy(room + line.low, x + line.from, (size_t)(line.high - line.low) * sizeof *room);
+    return (mt_panel_place){room, w->dilation[0], MT_TILE_COLUMNS};
+}
+
 static mt_panel_place unroll(const void *source, const mt_panels *p, void *room, int32_t *sums)
 {
     (void)sums;
@@ -106,7 +146,11 @@ static mt_panel_place unroll(const void *source, const mt_panels *p, void *room,
     const float *x = unit_input(work, work->first_unit + p->item);
     if (is_pointwise(w) && p->rows <= FEW_ROWS && p->columns % MT_TILE_COLUMNS == 0)
         return (mt_panel_place){x + p->first * w->in_count + p->column, w->in_count, MT_TILE_COLUMNS};
-    for (int64_t tap = 0; tap < w->taps; tap++) unroll_tap(w, p, tap, x, room);
+    if (mt_window_is_long(w)) return lay_line(work, p, room);
+    if (w->axes == 1)
+        unroll_lines(w, p, x, room);
+    else
+        for (int64_t tap = 0; tap < w->taps; tap++) unroll_tap(w, p, tap, x, room);
     return (mt_panel_place){room, MT_TILE_COLUMNS, p->depth * MT_TILE_COLUMNS};
 }
 
@@ -131,6 +175,7 @@ static void run_product(mt_pool *pool, conv_work *w)
         product.a_row = k;
         product.a_step = 1;
         product.panels = unroll;
+        product.depth = mt_window_is_long(&conv->window) ? conv->window.taps : 0;
         product.source = w;
         product.c = y;
         product.c_row = conv->window.out_count;

@@ -50,7 +50,7 @@ static work cut(const mt_product *p)
     if (panel * (double)panels < WORTHWHILE) panels = (int64_t)(WORTHWHILE / panel) + 1;
     w.width = part_length(p->n, panels * MT_TILE_COLUMNS, MT_TILE_COLUMNS);
     w.across = parts_of(p->n, w.width);
-    w.depth = p->k ? part_length(p->k, MT_PANEL_DEPTH, 1) : 1;
+    w.depth = p->depth ? p->depth : p->k ? part_length(p->k, MT_PANEL_DEPTH, 1) : 1;
     return w;
 }
 

@@ -72,15 +72,35 @@ static int add_stretches(const mt_panels *p, int64_t begin, int64_t end, int64_t
     return count;
 }
 
+/* Nearly always all columns see the input, which is told at little cost. */
+mt_line mt_window_line(const mt_window *w, const mt_panels *p, int64_t tap)
+{
+    int64_t stride = w->stride[0], from = p->column * stride + tap * w->dilation[0] - w->before[0], low, high;
+    if (from >= 0 && from + (p->columns - 1) * stride < w->in[0]) return (mt_line){from, 0, p->columns};
+    mt_window_inside(w, 0, tap, &low, &high);
+    low = least(most(low - p->column, 0), p->columns);
+    high = most(least(high - p->column, p->columns), low);
+    return (mt_line){from + low * stride, low, high};
+}
+
+bool mt_window_is_long(const mt_window *w)
+{
+    enum { MANY = 32, LONGEST = MT_LONG_LINE - MT_PANELS * MT_TILE_COLUMNS };
+    return w->axes == 1 && w->stride[0] == 1 && w->taps >= MANY && w->taps <= MT_PANEL_ROOM / 2 &&
+           (w->taps - 1) * w->dilation[0] <= LONGEST;
+}
+
+mt_line mt_window_long_line(const mt_window *w, const mt_panels *p)
+{
+    int64_t start = p->column - w->before[0], length = p->columns + (w->taps - 1) * w->dilation[0];
+    int64_t low = least(most(-start, 0), length), high = most(least(w->in[0] - start, length), low);
+    return (mt_line){start + low, low, high};
+}
+
 int mt_window_stretches(const mt_window *w, const mt_panels *p, int64_t tap, mt_stretch *stretches)
 {
     int last = w->axes - 1, count = 0;
     int64_t taps[MT_WINDOW_AXES], width = w->out[last], stride = w->stride[last], low, high, start;
-    if (last == 0) { /* nearly always all inside the input, and told from the others at little cost */
-        int64_t from = p->column * stride + tap * w->dilation[0] - w->before[0];
-        if (from >= 0 && from + (p->columns - 1) * stride < w->in[0])
-            return add_stretches(p, 0, p->columns, from, stride, stretches);
-    }
     mt_window_taps(w, tap, taps);
     int64_t offset = taps[last] * w->dilation[last] - w->before[last];
     mt_window_inside(w, last, taps[last], &low, &high);

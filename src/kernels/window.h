@@ -42,6 +42,23 @@ enum { MT_STRETCHES = MT_PANELS * MT_TILE_COLUMNS };
  * Returns the number of stretches. */
 int mt_window_stretches(const mt_window *w, const mt_panels *p, int64_t tap, mt_stretch *stretches);
 
+/* The same for a window of one axis, where it is simple: columns [low, high) of the panels see every stride-th element
+ * from `from` on, all others lie in the padding. */
+typedef struct mt_line {
+    int64_t from, low, high;
+} mt_line;
+
+mt_line mt_window_line(const mt_window *w, const mt_panels *p, int64_t tap);
+
+/* True where a window of one axis has many taps and no stride. What panels see of one channel is then a single line of
+ * columns + (taps - 1) * dilation elements, in which every tap's row begins `dilation` later: nothing need be unrolled,
+ * if a product takes its panels channel by channel. Such a line is at most MT_LONG_LINE long. */
+enum { MT_LONG_LINE = 8192 };
+bool mt_window_is_long(const mt_window *w);
+
+/* Which elements of a channel that line shows: columns [low, high) of it, from `from` on. */
+mt_line mt_window_long_line(const mt_window *w, const mt_panels *p);
+
 /* The rows of the unrolled input are weights, channel * taps + tap. Those of one tap that panels want belong to
  * channels [*begin, *end), and the first of them is row *row of the panels; the others follow taps rows apart. */
 void mt_window_channels(const mt_window *w, const mt_panels *p, int64_t tap, int64_t *begin, int64_t *end,

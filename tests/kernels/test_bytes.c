@@ -257,6 +257,25 @@ static void convolutions_of_bytes(void **state)
     mt_pool_destroy(pool);
 }
 
+/* Many taps and no stride, as in positional convolutions. */
+static void long_convolutions_of_bytes(void **state)
+{
+    (void)state;
+    mt_pool *pool = two_threads();
+    for (int round = 0; round < 24; round++) {
+        mt_conv v = {.batch = 1, .groups = random_up_to(3), .in_channels = random_up_to(5)};
+        v.out_channels = random_up_to(30);
+        v.window = (mt_window){.axes = 1, .in = {random_up_to(round % 4 ? 300 : 1300)}, .stride = {1}};
+        v.window.kernel[0] = round % 5 ? 4 * (7 + random_up_to(30)) : 31 + random_up_to(50);
+        v.window.dilation[0] = round % 6 ? 1 : 2;
+        v.window.before[0] = random_bits() % 150;
+        v.window.after[0] = random_bits() % 150;
+        finish_window(&v.window);
+        check_conv(pool, &v, round & 1, round & 2);
+    }
+    mt_pool_destroy(pool);
+}
+
 /* --- quantising ----------------------------------------------------------------------------------------------- */
 
 static void floats_to_bytes(void **state)
@@ -284,6 +303,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(products_of_bytes),
         cmocka_unit_test(convolutions_of_bytes),
+        cmocka_unit_test(long_convolutions_of_bytes),
         cmocka_unit_test(floats_to_bytes),
     };
     int failed = 0;
