@@ -1,6 +1,6 @@
 /* Three ways to convolve.
  *
- * A group of one or two channels is added up tap by tap over whole output rows, which vectorises (depthwise).
+ * A group of one or two channels is filtered one by one (depthwise).
  *
  * Few output positions are the rows of a product: what each of them sees, times packed weights, a column for every
  * output channel; the result is turned round.
@@ -13,6 +13,7 @@
 
 #include <string.h>
 
+#include "kernels/filter.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
 
@@ -187,38 +188,17 @@ static void run_product(mt_pool *pool, conv_work *w)
 
 /* --- the depthwise way ---------------------------------------------------------------------------------------- */
 
-MT_SIMD static void add_scaled(float *restrict y, const float *x, float weight, int64_t stride, int64_t n)
-{
-    if (stride == 1)
-        for (int64_t i = 0; i < n; i++) y[i] += weight * x[i];
-    else
-        for (int64_t i = 0; i < n; i++) y[i] += weight * x[i * stride];
-}
-
 /* One output channel of one item of the batch. */
 static void depthwise_channel(void *context, size_t block)
 {
     const conv_work *work = context;
     const mt_conv *conv = work->conv;
-    const mt_window *w = &conv->window;
-    int last = w->axes - 1;
     int64_t unit = (int64_t)block / conv->out_channels, own = (int64_t)block % conv->out_channels;
-    int64_t width = w->out[last], weights = conv->in_channels * w->taps;
-    const float *x = unit_input(work, unit), *filter = unit_weights(work, unit) + own * weights;
-    float *y = unit_output(work, unit) + own * w->out_count;
+    const float *filter = unit_weights(work, unit) + own * conv->in_channels * conv->window.taps;
+    float *y = unit_output(work, unit) + own * conv->window.out_count;
     float bias = work->bias ? work->bias[(int64_t)block % (conv->groups * conv->out_channels)] : 0;
-    for (int64_t i = 0; i < w->out_count; i++) y[i] = bias;
-    for (int64_t row = 0; row * width < w->out_count; row++)
-        for (int64_t i = 0; i < weights; i++) {
-            int64_t taps[MT_WINDOW_AXES], start, low, high;
-            mt_window_taps(w, i % w->taps, taps);
-            if (!mt_window_row(w, row, taps, &start)) continue;
-            mt_window_inside(w, last, taps[last], &low, &high);
-            int64_t first = low * w->stride[last] + taps[last] * w->dilation[last] - w->before[last];
-            add_scaled(y + row * width + low, x + i / w->taps * w->in_count + start + (low < high ? first : 0),
-                       filter[i], w->stride[last], high - low);
-        }
-    if (work->activate) work->activate(y, w->out_count);
+    mt_filter_channels(&conv->window, unit_input(work, unit), conv->in_channels, filter, bias, y);
+    if (work->activate) work->activate(y, conv->window.out_count);
 }
 
 /* --- the short way -------------------------------------------------------------------------------------------- */
