@@ -13,11 +13,13 @@ these have random weights. $MOTET_DATA has the recordings, and $MOTET_DATA/../mo
 
 import argparse
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -377,6 +379,8 @@ def main():
     parser.add_argument("--runs", type=int, default=50, help="of each side, at least (default 50)")
     parser.add_argument("--names", nargs="*", help="only these: " + ", ".join(row.__name__ for row in ROWS))
     given = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)  # the exporter's and the quantiser's advice
     MADE.mkdir(parents=True, exist_ok=True)
     bench = Bench(given.build, given.runs)
     print(f"ONNX Runtime {onnxruntime.__version__}, {os.cpu_count()} processors\n")
