@@ -107,6 +107,7 @@ static bool open_contender(const settings *s, const char *path, contender *out)
 static bool time_run(contender *c, const model_values *inputs, double *ms)
 {
     double start = monotonic_seconds();
+    if (cli_interrupted()) return false;
     model_values_clear(&c->outputs);
     motet_status status = model_run_once(c->session, inputs, &c->outputs);
     *ms = 1e3 * (monotonic_seconds() - start);
@@ -159,6 +160,7 @@ static double cosine_of(const nearness *n)
 
 static bool run_on(contender *c, const model_values *inputs, const motet_tensor *const *fed)
 {
+    if (cli_interrupted()) return false;
     model_values_clear(&c->outputs);
     return motet_session_run(c->session, inputs->names, fed, inputs->count, c->outputs.names, c->outputs.tensors,
                              c->outputs.count) == MOTET_OK ||
@@ -267,6 +269,8 @@ static bool quantize(settings *s, const char *path, const char *quantized, outco
     motet_status status = motet_model_quantize(path, quantized, &s->quantize, &o->layers);
     motet_cancel_destroy(s->quantize.cancel);
     if (isatty(STDERR_FILENO) == 1) fputs("\r\033[K", stderr);
+    if (status != MOTET_OK && cli_interrupted())
+        return cli_say(command, "%s: interrupted, nothing written", quantized), false;
     if (status != MOTET_OK) return say_failure();
     for (; (layer = motet_quantized_layer_at(o->layers, o->count)); o->count++) o->quantized += layer->quantized;
     return true;

@@ -24,9 +24,16 @@ struct motet_quantized {
     size_t count, capacity;
 };
 
+typedef struct listing {
+    const mt_file *file; /* of the weights, which leave memory once they have been looked at */
+    motet_quantized *report;
+} listing;
+
 static motet_status note_layer(void *context, const mt_layer *layer)
 {
-    motet_quantized *report = context;
+    const listing *list = context;
+    motet_quantized *report = list->report;
+    mt_file_let_go(list->file, layer->weights->data, mt_tensor_bytes(layer->weights));
     if (!mt_reserve((void **)&report->layers, report->count, &report->capacity, sizeof *report->layers))
         return mt_fail_memory(sizeof *report->layers);
     motet_quantized_layer *noted = &report->layers[report->count];
@@ -108,7 +115,7 @@ static motet_status convert(const char *path, mt_file *file, mt_model *model, co
                             const motet_quantize_options *options, motet_quantized *report)
 {
     MT_TRY(check_samples(options));
-    MT_TRY_AS(mt_layers_visit(model, note_layer, report), "%s", path);
+    MT_TRY_AS(mt_layers_visit(model, note_layer, &(listing){file, report}), "%s", path);
     MT_TRY_AS(exclude(report, options), "%s", path);
     mt_byte_scale *scales = mt_alloc_zero(report->count, sizeof *scales);
     if (!scales) return mt_fail_memory(report->count * sizeof *scales);

@@ -352,6 +352,14 @@ def busy_neighbour(bench):
     yield "motet-cnn beside a busy process: P99 / P50", seen, told["p99_ms"] / told["p50_ms"], 2, False
 
 
+def warm_runs(bench):
+    programs = list(bench.build.rglob("test_warm"))
+    if not programs:
+        raise Missing("test_warm")
+    calls = subprocess.run([programs[0]], capture_output=True).returncode
+    yield "warm runs: calls of malloc, free, mmap, munmap, brk", "test_warm counts them", calls, 0, False
+
+
 def kernels(bench):
     program = next(bench.build.rglob("bench_kernels"))
     told = subprocess.run([program, "0.2"], capture_output=True, text=True, check=True).stdout
@@ -362,7 +370,7 @@ def kernels(bench):
 
 
 ROWS = [wav2vec2, conv_integer, distilhubert, one_thread, text_encoder, silero, isolation_forest, load, default_model,
-        busy_neighbour, kernels]
+        busy_neighbour, warm_runs, kernels]
 
 
 def show(name, seen, figure, bar, more):
