@@ -52,11 +52,12 @@ MOTET_API void motet_diarize_options_init(motet_diarize_options *options);
 typedef struct motet_turn {
     double start, end; /* seconds from the first sample */
     int speaker;       /* index into speakers */
-    double confidence; /* 0 to 1: the mean share of the windows' votes that the speaker got during the turn */
+    double confidence; /* 0 to 1: how much of the turn is likely to be the speaker's, from all that is below */
     double overlap;    /* seconds of it during which somebody else speaks too */
 
-    /* What speaks for the speaker: the voice of the windows that hear the turn, in proportion to how long they hear it,
-     * against the voices of all speakers. */
+    /* What speaks for the speaker: the windows' votes, and the voice of the windows that hear the turn, in proportion
+     * to how long they hear it, against the voices of all speakers. */
+    double share;            /* of the votes that the speaker got, their mean over the turn */
     int windows;             /* that hear it */
     double clean;            /* seconds that they hear the speaker alone, summed */
     double similarity;       /* cosine to the speaker; 0 when nothing is heard well */

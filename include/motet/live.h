@@ -72,7 +72,7 @@ typedef struct motet_live_event {
     int64_t turn;   /* numbered from 0 */
     int speaker, into;  /* numbered from 0 in the order they are shown: "SPEAKER_00" */
     double start, end;  /* seconds of the stream */
-    double confidence;  /* 0 to 1, as in motet_turn */
+    double confidence;  /* 0 to 1, as in motet_turn; of a turn that is not final the share of the votes */
     const char *reason; /* of a gap */
     motet_live_stats stats;
 } motet_live_event;

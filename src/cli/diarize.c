@@ -159,8 +159,9 @@ static void explain_turn(const motet_diarization *result, const motet_turn *turn
     const char *who = result->speakers[turn->speaker].label;
     fprintf(stderr, "%.2f to %.2f s, %s, confidence %.2f\n", turn->start, turn->end, who, turn->confidence);
     fprintf(stderr,
-            "  heard by %d window%s, alone for %.1f s of them together; %.2f s of the turn with somebody else\n",
-            turn->windows, turn->windows == 1 ? "" : "s", turn->clean, turn->overlap);
+            "  %.0f %% of the votes of %d window%s, which hear it alone for %.1f s together; %.2f s of the turn with "
+            "somebody else\n",
+            100 * turn->share, turn->windows, turn->windows == 1 ? "" : "s", turn->clean, turn->overlap);
     fprintf(stderr, "  its voice is similar to %s by %.2f", who, turn->similarity);
     if (turn->rival >= 0)
         fprintf(stderr, ", to %s by %.2f: a margin of %.2f", result->speakers[turn->rival].label,

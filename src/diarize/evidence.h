@@ -5,7 +5,7 @@
 #include "diarize/record.h"
 #include "motet/diarize.h"
 
-/* Fills in what turns say of it. numbers[k]: the diarization's speaker that the record's speaker k is, or -1. frame:
+/* Fills in what turns say of it, their confidence too. numbers[k]: the diarization's speaker that the record's speaker k is, or -1. frame:
  * seconds. */
 motet_status mt_evidence_find(const mt_record *record, int speakers, const int *numbers, double frame,
                               motet_diarization *diarization);

@@ -280,12 +280,12 @@ static motet_status make_diarization(const mt_record *record, const runs *r, int
         if (end <= start) continue;
         double mean = from->votes / (double)(from->end - from->start);
         d->turns[d->turn_count++] =
-            (motet_turn){.start = start, .end = end, .speaker = from->speaker, .confidence = mean < 1 ? mean : 1};
+            (motet_turn){.start = start, .end = end, .speaker = from->speaker, .share = mean < 1 ? mean : 1};
     }
     name_speakers(d, numbers);
-    mt_turns_account(d);
     average_voices(record, speakers, numbers, d);
     motet_status status = mt_evidence_find(record, speakers, numbers, rules->frame, d);
+    mt_turns_account(d);
     mt_free(numbers);
     if (status == MOTET_OK)
         *out = d;

@@ -34,7 +34,7 @@ def read_rttm(path):
 
 
 def turns_of(found, reference):
-    """Rows: seconds, seconds that are right, confidence, similarity, rival's similarity."""
+    """Rows: seconds, seconds that are right, confidence, similarity, rival's similarity, share of the votes."""
     turns = [(t["start"], t["end"], t["speaker"]) for t in found["turns"]]
     length = round(max([t[1] for t in turns + reference], default=0) / FRAME) + 1
     ours, theirs = sorted({t[2] for t in turns}), sorted({t[2] for t in reference})
@@ -46,7 +46,7 @@ def turns_of(found, reference):
         who = mapped.get(ours.index(turn["speaker"]))
         good = right[who, at].sum() * FRAME if who is not None else 0
         rival = turn["rival_similarity"]
-        yield turn["end"] - turn["start"], good, turn["confidence"], turn["similarity"], -1 if rival is None else rival
+        yield turn["end"] - turn["start"], good, turn["confidence"], turn["similarity"], -1 if rival is None else rival, turn["share"]
 
 
 def collect(motet, folder, options):
@@ -78,7 +78,7 @@ def table(rows):
 
 
 def features(rows):
-    share = np.clip(rows[:, 2], 0.01, 0.99)
+    share = np.clip(rows[:, 5], 0.01, 0.99)
     return np.stack([np.ones(len(rows)), np.log(share / (1 - share)), rows[:, 3], rows[:, 3] - rows[:, 4]], 1)
 
 

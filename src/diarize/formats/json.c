@@ -96,6 +96,7 @@ static void write_turns(mt_json *json, const motet_diarization *d)
         mt_json_string(json, "speaker", d->speakers[turn->speaker].label);
         mt_json_number(json, "confidence", turn->confidence, 3);
         mt_json_number(json, "overlap", turn->overlap, 3);
+        mt_json_number(json, "share", turn->share, 3);
         mt_json_number(json, "similarity", turn->similarity, 3);
         mt_json_string(json, "rival", turn->rival >= 0 ? d->speakers[turn->rival].label : NULL);
         mt_json_number(json, "rival_similarity", turn->rival >= 0 ? turn->rival_similarity : NAN, 3);
