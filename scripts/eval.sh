@@ -65,7 +65,7 @@ add_set sample samples '*.flac'
 add_set ami-excerpts "$data/conversations" 'ami_*.flac'
 add_set telephone-call "$data/conversations" 'pyannote_sample.flac'
 add_set three-voice-sequence "$data/conversations" 'falcon_test.flac'
-for folder in out/simulated-2[2-9] out/simulated-[3-9]*; do # 21 chose the settings
+for folder in out/simulated-2[2-9] out/conversations-3[2-9]; do # 21 and 31 choose settings
     [ -d "$folder" ] && add_set "$(basename "$folder")" "$folder" '*.flac'
 done
 

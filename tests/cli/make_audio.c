@@ -60,6 +60,31 @@ static float *spread(const float *samples, sf_count_t count, int times, int chan
     return out;
 }
 
+/* Music without a voice: a chord of plucked strings every half second. */
+static float *pluck(int rate, int count)
+{
+    static const double roots[] = {110, 146.83, 164.81, 123.47}, steps[] = {1, 1.25, 1.5, 2};
+    float *out = calloc((size_t)count, sizeof *out);
+    for (int i = 0; i < count; i++) {
+        int chord = i / (rate / 2);
+        double t = (double)(i % (rate / 2)) / rate, sum = 0;
+        for (int note = 0; note < 4; note++)
+            for (int partial = 1; partial <= 8; partial++)
+                sum += sin(2 * M_PI * roots[chord % 4] * steps[note] * partial * t) * exp(-t * (2 + partial)) / partial;
+        out[i] = (float)(0.08 * sum);
+    }
+    return out;
+}
+
+/* What a telephone leaves of speech: half the rate, 8-bit mu-law. */
+static void write_telephone(const float *speech, int count)
+{
+    float *half = malloc(sizeof(float) * (size_t)(count / 2));
+    for (int i = 0; i < count / 2; i++) half[i] = (speech[2 * i] + speech[2 * i + 1]) / 2;
+    write_audio("telephone.wav", SF_FORMAT_WAV | SF_FORMAT_ULAW, 8000, 1, count / 2, half);
+    free(half);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4) return 2;
@@ -77,6 +102,7 @@ int main(int argc, char **argv)
     write_audio("speech.wav", wav, RATE, 1, COUNT, speech);
     write_audio("no_samples.wav", wav, RATE, 1, 0, speech);
     write_audio("10ms.wav", wav, RATE, 1, RATE / 100, speech + RATE);
+    write_audio("200ms.wav", wav, RATE, 1, RATE / 5, speech + RATE);
     write_audio("2s.wav", wav, RATE, 1, 2 * RATE, speech + RATE);
     write_audio("8k.wav", wav, 8000, 1, COUNT / 2, speech);
     odd = spread(speech, COUNT, 6, 8, 1);
@@ -91,6 +117,14 @@ int main(int argc, char **argv)
     for (int i = 0; i < COUNT; i += 1000) odd[i] = i % 2000 ? NAN : INFINITY;
     write_audio("nan.wav", wav_float, RATE, 1, COUNT, odd);
     free(odd);
+    odd = pluck(RATE, COUNT);
+    write_audio("music.wav", wav, RATE, 1, COUNT, odd);
+    free(odd);
+    odd = malloc((size_t)COUNT * sizeof *odd);
+    for (int i = 0; i < COUNT; i++) odd[i] = speech[i] * 0.6f + 0.3f;
+    write_audio("offset.wav", wav, RATE, 1, COUNT, odd);
+    free(odd);
+    write_telephone(speech, COUNT);
     copy_bytes(argv[2], "truncated.flac", COUNT * 3L / 2);
     write_text("empty.wav", "");
     write_text("text.wav", "This is not a recording, whatever its name says.\n");
