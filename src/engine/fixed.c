@@ -43,6 +43,7 @@ static const rule rules[] = {
      "ReduceSumSquare Reshape Split Squeeze Tile TopK Unsqueeze "},
     {1u << 1 | 1u << 2 | 1u << 3 | 1u << 4, "", " Slice "},
     {1u << 1 | 1u << 3, "", " Pad "},
+    {1u << 4, "", " Attention "}, /* of motet's own; the standard's has something else there */
 };
 
 static const rule *find_rule(const mt_node *node)
@@ -84,23 +85,34 @@ static uint8_t judge(const mt_plan *plan, const uint8_t *known, const mt_node *n
 typedef struct reader {
     mt_plan *plan;
     const uint8_t *known;
+    bool *wanted; /* by value: read by a node that is not idle */
 } reader;
 
-/* A value that is known and read by a node that is not. */
+/* A value that is read by a node that is not idle. */
 static void note_read(void *context, int value)
 {
     const reader *r = context;
+    r->wanted[value] = true;
     if (r->plan->model->values[value].tensor || !(r->known[value] & ELEMENTS)) return;
     if (r->plan->known_place[value] < 0) r->plan->known_place[value] = r->plan->known_count++;
 }
 
-static void find_read(mt_plan *plan, const uint8_t *known)
+static bool makes_wanted(const reader *r, const mt_node *node)
 {
-    const mt_graph *main = plan->model->main;
-    reader r = {plan, known};
-    for (int i = 0; i < main->node_count; i++)
-        if (!plan->fixed[i]) mt_node_reads(main->nodes[i], note_read, &r);
-    for (int i = 0; i < main->output_count; i++) note_read(&r, main->outputs[i]);
+    for (int i = 0; i < node->output_count; i++)
+        if (node->outputs[i] != MT_NO_VALUE && r->wanted[node->outputs[i]]) return true;
+    return false;
+}
+
+/* From the last node to the first: when a node is reached, all that may read its outputs have been seen. */
+static void find_idle(reader *r)
+{
+    const mt_graph *main = r->plan->model->main;
+    for (int i = 0; i < main->output_count; i++) note_read(r, main->outputs[i]);
+    for (int i = main->node_count - 1; i >= 0; i--) {
+        r->plan->idle[i] = r->plan->fixed[i] || !makes_wanted(r, main->nodes[i]);
+        if (!r->plan->idle[i]) mt_node_reads(main->nodes[i], note_read, r);
+    }
 }
 
 static void find_fixed(mt_plan *plan, uint8_t *known)
@@ -121,10 +133,14 @@ motet_status mt_find_fixed(mt_plan *plan)
 {
     size_t values = plan->model->value_count;
     uint8_t *known = mt_alloc_zero(values, sizeof *known);
-    if (!known) return mt_fail_memory(values);
+    reader r = {plan, known, mt_alloc_zero(values, sizeof *r.wanted)};
     for (size_t i = 0; i < values; i++) plan->known_place[i] = -1;
-    find_fixed(plan, known);
-    find_read(plan, known);
+    if (known && r.wanted) {
+        find_fixed(plan, known);
+        find_idle(&r);
+    }
+    bool done = known && r.wanted;
     mt_free(known);
-    return MOTET_OK;
+    mt_free(r.wanted);
+    return done ? MOTET_OK : mt_fail_memory(values);
 }

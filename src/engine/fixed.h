@@ -4,7 +4,7 @@
 
 #include "engine/plan.h"
 
-/* Fills in mt_plan.fixed, known_place and known_count, which must be there and 0. */
+/* Fills in mt_plan.fixed, idle, known_place and known_count, which must be there and 0. */
 motet_status mt_find_fixed(mt_plan *plan);
 
 #endif

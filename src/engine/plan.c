@@ -45,11 +45,12 @@ static motet_status allocate(planner *p)
     plan->kept = mt_alloc_zero((size_t)plan->in_count, sizeof *plan->kept);
     plan->graphs = mt_alloc_zero((size_t)plan->model->graph_count, sizeof *plan->graphs);
     plan->fixed = mt_alloc_zero((size_t)plan->step_count, sizeof *plan->fixed);
+    plan->idle = mt_alloc_zero((size_t)plan->step_count, sizeof *plan->idle);
     plan->known_place = mt_alloc_zero(values, sizeof *plan->known_place);
     plan->leaves = mt_alloc_zero(values + (size_t)plan->out_count, sizeof *plan->leaves);
     p->last = mt_alloc_zero(values, sizeof *p->last);
     bool there = plan->steps && plan->in && plan->out && plan->releases && plan->kept && plan->graphs;
-    if (there && plan->fixed && plan->known_place && plan->leaves && p->last) return MOTET_OK;
+    if (there && plan->fixed && plan->idle && plan->known_place && plan->leaves && p->last) return MOTET_OK;
     return mt_fail_memory(values * sizeof *p->last);
 }
 
@@ -184,6 +185,7 @@ void mt_plan_destroy(mt_plan *plan)
     mt_free(plan->out);
     mt_free(plan->graphs);
     mt_free(plan->fixed);
+    mt_free(plan->idle);
     mt_free(plan->known_place);
     mt_free(plan->leaves);
     mt_free(plan);

@@ -36,6 +36,7 @@ typedef struct mt_plan {
     mt_keeper *keeper;           /* which owns it */
     int slots;                   /* the values, and one for every output that nobody reads */
     bool *fixed;      /* by step: of the main graph, and the same in every run on inputs of the same shapes */
+    bool *idle;       /* by step: fixed, or only fixed steps read what it makes: not run where that is known */
     int *known_place; /* by value: its place among those that fixed steps make for others to read, or -1 */
     int known_count;  /* of those */
     bool *leaves;     /* by slot: what it holds will be an output of the main graph, itself or in another shape */

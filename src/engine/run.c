@@ -127,16 +127,20 @@ static motet_status run_step(mt_run *run, const mt_step *step)
     return MOTET_OK;
 }
 
-/* A step whose outputs are the same for all inputs of these shapes: known already, or found now. */
-static motet_status run_fixed_step(mt_run *run, const mt_step *step)
+/* A step whose outputs are the same for all inputs of these shapes, which are found now. */
+static motet_status learn_from_step(mt_run *run, const mt_step *step)
 {
-    if (run->known && run->known->whole && !run->learning) return MOTET_OK;
-    MT_TRY(run_step(run, step));
-    for (int i = 0; i < step->out_count && run->learning; i++) {
+    for (int i = 0; i < step->out_count; i++) {
         int value = step->node->outputs[i];
         if (value != MT_NO_VALUE) MT_TRY(mt_known_keep(run->known, run->plan, value, &run->slots[value]));
     }
     return MOTET_OK;
+}
+
+/* Whether what follows from the shapes of this run's inputs need not be computed. */
+static bool is_known(const mt_run *run)
+{
+    return run->known && run->known->whole && !run->learning;
 }
 
 static motet_status check_cancelled(const mt_run *run)
@@ -148,11 +152,13 @@ static motet_status check_cancelled(const mt_run *run)
 static motet_status run_steps(mt_run *run, const mt_graph *graph)
 {
     mt_step_range range = run->plan->graphs[graph->number];
+    const bool *idle = is_known(run) ? run->plan->idle : NULL, *fixed = run->learning ? run->plan->fixed : NULL;
     MT_TRY(check_cancelled(run)); /* a loop may well have an empty body */
     for (int i = 0; i < range.count; i++) {
         MT_TRY(check_cancelled(run));
         const mt_step *step = &run->plan->steps[range.first + i];
-        MT_TRY(run->plan->fixed[range.first + i] ? run_fixed_step(run, step) : run_step(run, step));
+        if (!idle || !idle[range.first + i]) MT_TRY(run_step(run, step));
+        if (fixed && fixed[range.first + i]) MT_TRY(learn_from_step(run, step));
         release_values(run, step);
     }
     return MOTET_OK;
@@ -195,7 +201,7 @@ static void show_known(mt_run *run)
 
 motet_status mt_run_main(mt_run *run)
 {
-    if (run->known && run->known->whole && !run->learning) show_known(run);
+    if (is_known(run)) show_known(run);
     motet_status status = run_steps(run, run->plan->model->main);
     if (status != MOTET_OK) clear_slots(run); /* whatever the run had come to */
     return status;

@@ -1,18 +1,15 @@
 /* Attention (opset 23 and later) and RotaryEmbedding.
  *
- * Attention runs tile by tile: up to TILE query rows of one head are multiplied with all keys, capped, masked and put
- * through softmax in a strip of scratch, and multiplied with the values straight into the output. Heads that lie side
- * by side in [batch, length, heads * size] are read and written there by their row stride, so nothing is transposed.
- * Tiles are dealt to a fixed number of lanes, each with a strip of its own. float64 is computed in float32 too. */
+ * The products are those of kernels/attention.h; what happens to a row of them between - capping, masks, bounds,
+ * softmax - is here. Heads that lie side by side in [batch, length, heads * size] are read and written there by their
+ * row stride, so nothing is transposed. float64 is computed in float32 too. */
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
-#include "kernels/gemm.h"
+#include "kernels/attention.h"
 #include "kernels/rows.h"
 #include "ops/support.h"
-
-enum { TILE = 128, LANES = 16 };
 
 /* --- operands ------------------------------------------------------------------------------------------------- */
 
@@ -39,8 +36,6 @@ typedef struct attention {
     float *y, *scores; /* scores: the optional output, or NULL */
     int64_t y_batch_step, y_head_step, y_row_step;
     int scores_after;
-    int64_t tiles, jobs, lanes;
-    float *strips;
 } attention;
 
 static motet_status read_heads(mt_op_context *c, int i, const char *count_name, heads *h)
@@ -147,7 +142,7 @@ static motet_status read_mask(mt_op_context *c, attention *a)
     return MOTET_OK;
 }
 
-/* --- one tile ------------------------------------------------------------------------------------------------- */
+/* --- one row -------------------------------------------------------------------------------------------------- */
 
 /* The keys [*low, *high) that query i of batch item b may see at all. */
 static void visible(const attention *a, int64_t b, int64_t i, int64_t *low, int64_t *high)
@@ -189,10 +184,12 @@ static void cap_scores(const attention *a, float *row)
     for (int64_t j = 0; j < a->k.length; j++) row[j] = a->cap * tanhf(row[j] / a->cap);
 }
 
-/* From products to probabilities. `record` is the row's place in the scores output, or NULL. */
-static void finish_row(const attention *a, float *row, float *record, int64_t b, int64_t h, int64_t i)
+/* From products to probabilities. */
+static void finish_row(const void *context, float *row, int64_t b, int64_t h, int64_t i)
 {
+    const attention *a = context;
     size_t bytes = (size_t)a->k.length * sizeof *row;
+    float *record = a->scores ? a->scores + ((b * a->q.heads + h) * a->q.length + i) * a->k.length : NULL;
     if (record && a->scores_after == AFTER_PRODUCT) memcpy(record, row, bytes);
     if (a->cap > 0) cap_scores(a, row);
     if (record && a->scores_after == AFTER_CAP) memcpy(record, row, bytes);
@@ -205,33 +202,30 @@ static void finish_row(const attention *a, float *row, float *record, int64_t b,
     if (record && a->scores_after == AFTER_SOFTMAX) memcpy(record, row, bytes);
 }
 
-static void run_tile(const attention *a, int64_t job, float *strip)
+static mt_heads place_of(const heads *h)
 {
-    int64_t unit = job / a->tiles, first = job % a->tiles * TILE, rows = mt_min(TILE, a->q.length - first);
-    int64_t b = unit / a->q.heads, h = unit % a->q.heads, kv = h / (a->q.heads / a->k.heads), keys = a->k.length;
-    mt_gemm product = mt_gemm_plain(rows, keys, a->q.size);
-    product.b_transposed = true;
-    product.lda = a->q.row_step;
-    product.ldb = a->k.row_step;
-    product.alpha = (double)a->scale;
-    mt_sgemm(NULL, &product, a->q.data + b * a->q.batch_step + h * a->q.head_step + first * a->q.row_step,
-             a->k.data + b * a->k.batch_step + kv * a->k.head_step, strip);
-    for (int64_t i = 0; i < rows; i++) {
-        float *record = a->scores ? a->scores + (unit * a->q.length + first + i) * keys : NULL;
-        finish_row(a, strip + i * keys, record, b, h, first + i);
-    }
-    mt_gemm weighted = mt_gemm_plain(rows, a->v.size, keys);
-    weighted.ldb = a->v.row_step;
-    weighted.ldc = a->y_row_step;
-    mt_sgemm(NULL, &weighted, strip, a->v.data + b * a->v.batch_step + kv * a->v.head_step,
-             a->y + b * a->y_batch_step + h * a->y_head_step + first * a->y_row_step);
+    return (mt_heads){(float *)(uintptr_t)h->data, h->batch_step, h->head_step, h->row_step};
 }
 
-static void run_lane(void *context, size_t lane)
+static motet_status run_attention(mt_op_context *c, const attention *a)
 {
-    const attention *a = context;
-    float *strip = a->strips + (int64_t)lane * TILE * a->k.length;
-    for (int64_t job = (int64_t)lane; job < a->jobs; job += a->lanes) run_tile(a, job, strip);
+    mt_attention work = {.batch = a->q.batch, .heads = a->q.heads, .queries = a->q.length, .keys = a->k.length};
+    work.size = a->q.size;
+    work.value_size = a->v.size;
+    work.sharing = a->q.heads / a->k.heads;
+    work.q = place_of(&a->q);
+    work.k = place_of(&a->k);
+    work.v = place_of(&a->v);
+    work.y = (mt_heads){a->y, a->y_batch_step, a->y_head_step, a->y_row_step};
+    work.scale = a->scale;
+    work.finish = finish_row;
+    work.context = a;
+    void *scratch;
+    int64_t size = mt_attention_scratch(&work);
+    if (size < 0) return mt_op_fail(c, MOTET_ERROR_LIMIT, "the sequences are too long");
+    MT_TRY(mt_scratch_array(c, size, sizeof(float), &scratch));
+    mt_attention_run(c->pool, &work, scratch);
+    return MOTET_OK;
 }
 
 /* --- the operator --------------------------------------------------------------------------------------------- */
@@ -306,13 +300,7 @@ motet_status mt_op_attention(mt_op_context *c)
         MT_TRY(mt_value_out_make_in(c, 3, mt_in(c, 0)->type, MOTET_FLOAT, 4, dims, &scores));
         a.scores = scores.values;
     }
-    a.tiles = mt_blocks(a.q.length, TILE);
-    a.jobs = a.q.batch * a.q.heads * a.tiles;
-    a.lanes = mt_min(a.jobs, LANES);
-    void *strips;
-    MT_TRY(mt_scratch_array(c, a.lanes * TILE * a.k.length, sizeof(float), &strips));
-    a.strips = strips;
-    if (y.tensor->count) mt_parallel(c->pool, (size_t)a.lanes, run_lane, &a);
+    if (y.tensor->count) MT_TRY(run_attention(c, &a));
     mt_value_out_store(&y);
     if (scores.tensor) mt_value_out_store(&scores);
     return MOTET_OK;

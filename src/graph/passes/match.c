@@ -104,6 +104,73 @@ bool mt_match_scalar(const mt_match *match, const mt_node *node, int i, double v
     return fabs((double)*(const float *)tensor->data - value) <= 1e-6 * fabs(value);
 }
 
+bool mt_match_number(const mt_match *match, const mt_node *node, int i, int most_axes, double *number)
+{
+    const motet_tensor *tensor = mt_match_constant(match, node, i);
+    if (!tensor || tensor->type != MOTET_FLOAT || tensor->count != 1 || tensor->rank > most_axes) return false;
+    *number = (double)*(const float *)tensor->data;
+    return true;
+}
+
+bool mt_match_index(const mt_match *match, const mt_node *node, int i, int64_t *index)
+{
+    const motet_tensor *tensor = mt_match_constant(match, node, i);
+    if (!tensor || tensor->type != MOTET_INT64 || tensor->count != 1) return false;
+    *index = *(const int64_t *)tensor->data;
+    return true;
+}
+
+int64_t mt_match_int(const mt_node *node, const char *name, int64_t fallback)
+{
+    const mt_attribute *attribute = mt_node_attribute(node, name);
+    return attribute && attribute->kind == MT_ATTRIBUTE_INT ? attribute->i : fallback;
+}
+
+/* The elements of a list of dimensions, as far as it is a constant or put together of single ones. */
+static int count_dims(const mt_match *m, int value)
+{
+    const motet_tensor *tensor = m->model->values[value].tensor;
+    const mt_node *maker = m->maker[value];
+    if (tensor) return tensor->rank == 1 && tensor->count <= MOTET_MAX_RANK ? (int)tensor->count : -1;
+    if (!maker || !mt_match_is(maker, "Concat")) return -1;
+    for (int i = 0; i < maker->input_count; i++) {
+        const motet_tensor *one = mt_match_constant(m, maker, i);
+        if (one ? one->count != 1 : !mt_match_maker(m, maker, i, "Unsqueeze")) return -1;
+    }
+    return maker->input_count;
+}
+
+int mt_match_rank(const mt_match *match, int value)
+{
+    const motet_tensor *tensor = match->model->values[value].tensor;
+    const mt_node *maker = match->maker[value];
+    if (tensor) return tensor->rank;
+    if (!maker) return -1;
+    const mt_attribute *perm = mt_match_is(maker, "Transpose") ? mt_node_attribute(maker, "perm") : NULL;
+    if (perm && perm->kind == MT_ATTRIBUTE_INTS) return (int)perm->count;
+    int shape = mt_match_is(maker, "Reshape") ? mt_match_input(maker, 1) : MT_NO_VALUE;
+    return shape == MT_NO_VALUE ? -1 : count_dims(match, shape);
+}
+
+static bool makes_double(const mt_node *node)
+{
+    static const char *const names[] = {"to", "dtype", "output_dtype", "output_datatype"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (mt_match_int(node, names[i], MOTET_FLOAT) == MOTET_DOUBLE) return true;
+    return false;
+}
+
+bool mt_match_has_double(const mt_model *model)
+{
+    for (size_t i = 0; i < model->value_count; i++)
+        if (model->values[i].tensor && model->values[i].tensor->type == MOTET_DOUBLE) return true;
+    for (int i = 0; i < model->main->input_count; i++)
+        if (model->inputs[i].type == MOTET_DOUBLE || model->inputs[i].type == MOTET_UNDEFINED) return true;
+    for (int i = 0; i < model->main->node_count; i++)
+        if (makes_double(model->main->nodes[i])) return true;
+    return false;
+}
+
 motet_status mt_match_become(mt_match *match, mt_node *node, const char *domain, const char *type, int version,
                              const int *inputs, int input_count, const mt_node *like)
 {
@@ -124,15 +191,27 @@ motet_status mt_match_become(mt_match *match, mt_node *node, const char *domain,
     return MOTET_OK;
 }
 
-motet_status mt_match_attribute(mt_match *match, mt_node *node, const char *name, const char *value)
+static motet_status add_attribute(mt_match *match, mt_node *node, mt_attribute attribute)
 {
     size_t count = (size_t)node->attribute_count;
     mt_attribute *list = mt_arena_alloc(&match->model->arena, (count + 1) * sizeof *list);
-    char *bytes = mt_arena_string(&match->model->arena, value);
-    if (!list || !bytes) return mt_fail_memory((count + 1) * sizeof *list);
+    if (!list) return mt_fail_memory((count + 1) * sizeof *list);
     if (count) memcpy(list, node->attributes, count * sizeof *list);
-    list[count] = (mt_attribute){.name = name, .kind = MT_ATTRIBUTE_STRING, .count = 1, .s = {bytes, strlen(value)}};
+    list[count] = attribute;
     node->attributes = list;
     node->attribute_count++;
     return MOTET_OK;
+}
+
+motet_status mt_match_attribute(mt_match *match, mt_node *node, const char *name, const char *value)
+{
+    char *bytes = mt_arena_string(&match->model->arena, value);
+    if (!bytes) return mt_fail_memory(strlen(value));
+    mt_attribute attribute = {.name = name, .kind = MT_ATTRIBUTE_STRING, .count = 1, .s = {bytes, strlen(value)}};
+    return add_attribute(match, node, attribute);
+}
+
+motet_status mt_match_attribute_float(mt_match *match, mt_node *node, const char *name, float value)
+{
+    return add_attribute(match, node, (mt_attribute){.name = name, .kind = MT_ATTRIBUTE_FLOAT, .f = value});
 }

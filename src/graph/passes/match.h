@@ -37,12 +37,28 @@ const motet_tensor *mt_match_constant(const mt_match *match, const mt_node *node
 /* True when input i is a scalar float32 constant within a millionth of `value`. */
 bool mt_match_scalar(const mt_match *match, const mt_node *node, int i, double value);
 
+/* Input i as one number: a float32 constant of one element and at most `most_axes` axes. */
+bool mt_match_number(const mt_match *match, const mt_node *node, int i, int most_axes, double *number);
+
+/* Input i as one integer: an int64 constant of one element. */
+bool mt_match_index(const mt_match *match, const mt_node *node, int i, int64_t *index);
+
+/* An integer attribute. */
+int64_t mt_match_int(const mt_node *node, const char *name, int64_t fallback);
+
+/* How many axes a value surely has, or -1 where that is not plain to see. */
+int mt_match_rank(const mt_match *match, int value);
+
+/* True when anything in the model may be float64: an input, a constant, what a Cast or the like makes. */
+bool mt_match_has_double(const mt_model *model);
+
 /* Makes `node` another operator, with the attributes and the name of `like`; NULL: without attributes. `domain` and
  * `type` must be literals, inputs may be MT_NO_VALUE. */
 motet_status mt_match_become(mt_match *match, mt_node *node, const char *domain, const char *type, int version,
                              const int *inputs, int input_count, const mt_node *like);
 
-/* Adds a string attribute; `name` and `value` must be literals. */
+/* Adds an attribute; `name` and `value` must be literals. */
 motet_status mt_match_attribute(mt_match *match, mt_node *node, const char *name, const char *value);
+motet_status mt_match_attribute_float(mt_match *match, mt_node *node, const char *name, float value);
 
 #endif

@@ -29,9 +29,10 @@ motet_status mt_pass_identity(mt_model *model);
 motet_status mt_simplify(mt_model *model, mt_evaluator evaluate, void *context);
 
 /* Patterns that become one node each, some of which only motet knows: for running, not for files. */
-motet_status mt_pass_gelu(mt_model *model);     /* erf and what goes with it: Gelu */
-motet_status mt_pass_integer(mt_model *model);  /* integer products and their scales */
-motet_status mt_pass_epilogue(mt_model *model); /* bias and activation into products */
+motet_status mt_pass_attention(mt_model *model); /* products and softmax, and transposes of heads */
+motet_status mt_pass_gelu(mt_model *model);      /* erf and what goes with it: Gelu */
+motet_status mt_pass_integer(mt_model *model);   /* integer products and their scales */
+motet_status mt_pass_epilogue(mt_model *model);  /* bias and activation into products */
 
 /* What is computed of the leaves of trees that are summed becomes their weights, and the trees one node. */
 motet_status mt_pass_forest(mt_model *model, mt_evaluator evaluate, void *context);
