@@ -48,9 +48,11 @@ typedef struct motet_session_options {
     motet_threads *shared; /* NULL: threads of its own. Else these, and `threads` is not looked at */
     const char *cache;     /* a folder where packed weights are kept for the next session, as large as the weights, made
                               if it is not there; whoever may write there is trusted. NULL: they are not kept */
+    const char *without;   /* NULL, or passes over the graph to leave out, with commas between them ("gelu,attention");
+                              `motet model bench --help` lists them */
 } motet_session_options;
 
-/* Fills in the defaults: threads 0, reference and any_shape false, shared and cache NULL. */
+/* Fills in the defaults: threads 0, reference and any_shape false, shared, cache and without NULL. */
 MOTET_API void motet_session_options_init(motet_session_options *options);
 
 /* An input or output of the model as the file declares it. Type and shape are those of the tensor, or of the tensors

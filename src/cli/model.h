@@ -58,6 +58,15 @@ enum { MODEL_OPTION_INPUT = 1000, MODEL_OPTION_SHAPE, MODEL_OPTION_SEED };
 /* Whether it understood the option; if not, it has said so. */
 bool model_feed_option(const char *command, model_feed *feed, int option, const char *text);
 
+/* Adds a pass to those that the session leaves out; false (with a message) when there are too many. The names live as
+ * long as the program. */
+bool model_leave_out(const char *command, motet_session_options *options, const char *pass);
+
+#define MODEL_PASS_HELP                                                                                                \
+    "      --no-pass NAME      leave this rewriting of the graph out (may be repeated): fold, branch, identity,\n"     \
+    "                          common, transpose, forest, norm, attention, skip, gelu, integer, epilogue,\n"           \
+    "                          projections\n"
+
 /* Tensors with their names, the names owned by the session or whoever gave them. */
 typedef struct model_values {
     const char *names[MODEL_MAX_VALUES];

@@ -39,7 +39,7 @@ static void help(void)
           "use.\n\n" MODEL_FEED_HELP "      --threads N         threads that work on a run (default: all there are)\n"
           "      --runs N            runs that are measured (default 100)\n"
           "      --warm-up N         runs before them, after the first (default 5)\n"
-          "      --reference         plain reference operators, no fast kernels\n"
+          "      --reference         plain reference operators, no fast kernels\n" MODEL_PASS_HELP
           "      --cache-dir FOLDER  keep packed weights there for the next time (as large as the weights)\n"
           "      --profile           where the time goes, by operator (costs a little time itself)\n"
           "      --json              for programs\n"
@@ -248,6 +248,7 @@ static bool set_option(settings *s, int option, const char *text)
     case 'w': return cli_int(command, "warm-up", text, 0, MAX_RUNS, &s->warm_up);
     case 'r': return s->session.reference = true;
     case 'C': return (s->session.cache = text) != NULL;
+    case 'x': return model_leave_out(command, &s->session, text);
     case 'p': return s->profile = true;
     case 'j': return s->json = true;
     default: return model_feed_option(command, &s->feed, option, text);
@@ -262,6 +263,7 @@ int model_bench(int argc, char **argv)
                                             {"warm-up", required_argument, NULL, 'w'},
                                             {"reference", no_argument, NULL, 'r'},
                                             {"cache-dir", required_argument, NULL, 'C'},
+                                            {"no-pass", required_argument, NULL, 'x'},
                                             {"profile", no_argument, NULL, 'p'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},

@@ -27,7 +27,7 @@ static void help(void)
         "and the first few.\n\n" MODEL_FEED_HELP
         "      --output NAME=FILE  write this output to a .npy or .pb (NAME= may be left out when there is one)\n"
         "      --threads N         threads that work on the run (default: all there are)\n"
-        "      --reference         plain reference operators, no fast kernels\n"
+        "      --reference         plain reference operators, no fast kernels\n" MODEL_PASS_HELP
         "      --cache-dir FOLDER  keep packed weights there for the next time (as large as the weights)\n"
         "      --json              for programs\n"
         "  -h, --help\n\n"
@@ -222,6 +222,7 @@ static bool set_option(settings *s, int option, const char *text)
     case 't': return cli_int(command, "threads", text, 1, 1024, &s->session.threads);
     case 'r': return s->session.reference = true;
     case 'C': return (s->session.cache = text) != NULL;
+    case 'x': return model_leave_out(command, &s->session, text);
     case 'j': return s->json = true;
     default: return model_feed_option(command, &s->feed, option, text);
     }
@@ -234,6 +235,7 @@ int model_run(int argc, char **argv)
                                             {"threads", required_argument, NULL, 't'},
                                             {"reference", no_argument, NULL, 'r'},
                                             {"cache-dir", required_argument, NULL, 'C'},
+                                            {"no-pass", required_argument, NULL, 'x'},
                                             {"json", no_argument, NULL, 'j'},
                                             {"help", no_argument, NULL, 'h'},
                                             {NULL, 0, NULL, 0}};

@@ -37,7 +37,7 @@ static void help(void)
         "      --only TEXT         only cases with TEXT in their name\n"
         "      --failures          lines for failures only\n"
         "      --threads N         threads that work on a run (default: all there are)\n"
-        "      --reference         plain reference operators, no fast kernels\n"
+        "      --reference         plain reference operators, no fast kernels\n" MODEL_PASS_HELP
         "      --timeout S         seconds that a case may take (default 300)\n"
         "      --here              all cases in this process, for debuggers\n"
         "      --json              for programs\n"
@@ -205,6 +205,7 @@ static bool set_option(settings *s, int option, const char *text)
     case 'f': return s->failures = true;
     case 't': return cli_int(command, "threads", text, 1, 1024, &s->session.threads);
     case 'r': return s->session.reference = true;
+    case 'x': return model_leave_out(command, &s->session, text);
     case 'T': return cli_int(command, "timeout", text, 1, 1000000, &s->timeout);
     case 'H': return s->here = true;
     case 'j': return s->json = true;
@@ -214,17 +215,13 @@ static bool set_option(settings *s, int option, const char *text)
 
 int model_test(int argc, char **argv)
 {
-    static const struct option options[] = {{"only", required_argument, NULL, 'o'},
-                                            {"passing", required_argument, NULL, 'p'},
-                                            {"update", no_argument, NULL, 'u'},
-                                            {"failures", no_argument, NULL, 'f'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"reference", no_argument, NULL, 'r'},
-                                            {"timeout", required_argument, NULL, 'T'},
-                                            {"here", no_argument, NULL, 'H'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"only", required_argument, NULL, 'o'},    {"passing", required_argument, NULL, 'p'},
+        {"update", no_argument, NULL, 'u'},        {"failures", no_argument, NULL, 'f'},
+        {"threads", required_argument, NULL, 't'}, {"reference", no_argument, NULL, 'r'},
+        {"no-pass", required_argument, NULL, 'x'}, {"timeout", required_argument, NULL, 'T'},
+        {"here", no_argument, NULL, 'H'},          {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
     settings s = {.timeout = 300};
     motet_session_options_init(&s.session);
     s.session.any_shape = true; /* some of the old backend cases feed other shapes than their model declares */

@@ -12,6 +12,16 @@
 
 #include "motet/tensor_file.h"
 
+bool model_leave_out(const char *command, motet_session_options *options, const char *pass)
+{
+    static char names[256];
+    size_t used = strlen(names);
+    int length = snprintf(names + used, sizeof names - used, "%s%s", used ? "," : "", pass);
+    if (length < 0 || (size_t)length >= sizeof names - used) return cli_misuse(command, "too many --no-pass"), false;
+    options->without = names;
+    return true;
+}
+
 /* --- in words ------------------------------------------------------------------------------------------------- */
 
 char *model_value_text(const motet_value_info *info, char *text, size_t size)

@@ -26,6 +26,7 @@
 struct motet_session {
     char *name; /* for messages */
     bool reference, any_shape;
+    mt_pass_set without; /* passes */
     mt_file *file;
     mt_model *model;
     mt_cache *cache; /* of packed weights, or NULL */
@@ -40,7 +41,8 @@ struct motet_session {
 
 void motet_session_options_init(motet_session_options *options)
 {
-    *options = (motet_session_options){.threads = 0, .reference = false, .any_shape = false, .shared = NULL};
+    *options =
+        (motet_session_options){.threads = 0, .reference = false, .any_shape = false, .shared = NULL, .without = NULL};
 }
 
 /* --- threads -------------------------------------------------------------------------------------------------- */
@@ -85,9 +87,9 @@ static motet_status simplify(motet_session *session)
     MT_TRY(mt_pass_gradient(session->model));
     MT_TRY(mt_pass_dead(session->model)); /* a missing operator matters only where it is used */
     MT_TRY(mt_find_operators(session->model));
-    MT_TRY(mt_simplify(session->model, mt_evaluate, &session->reference));
+    MT_TRY(mt_simplify(session->model, session->without, mt_evaluate, &session->reference));
     if (session->reference) return MOTET_OK;
-    MT_TRY(mt_fuse(session->model, mt_evaluate, &session->reference));
+    MT_TRY(mt_fuse(session->model, session->without, mt_evaluate, &session->reference));
     return mt_find_operators(session->model);
 }
 
@@ -124,6 +126,7 @@ static motet_status take_pool(motet_session *session, const motet_session_option
 
 static motet_status prepare(motet_session *session, const motet_session_options *options)
 {
+    MT_TRY(mt_pass_set_read(options->without, &session->without));
     session->file->loose = !session->reference;
     if (!session->model) MT_TRY(mt_model_build(session->file, &session->model));
     mt_file_forget_structure(session->file);

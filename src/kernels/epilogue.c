@@ -14,12 +14,13 @@ MT_SIMD static void add_to_row(float *c, int columns, float row_bias, const floa
 void mt_epilogue_run(const void *context, const mt_piece *p)
 {
     const mt_epilogue *e = context;
+    const float *columns = e->column_bias ? e->column_bias[p->item] : NULL;
     if (!p->last) return;
     for (int i = 0; i < p->rows; i++) {
         float *row = (float *)p->c + i * p->c_row;
-        if (e->column_bias || e->row_bias)
+        if (columns || e->row_bias)
             add_to_row(row, p->columns, e->row_bias ? e->row_bias[p->item][p->row + i] : 0,
-                       e->column_bias ? e->column_bias + p->column : NULL);
+                       columns ? columns + p->column : NULL);
         if (e->activate) e->activate(row, p->columns);
     }
 }

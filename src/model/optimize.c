@@ -32,7 +32,7 @@ static motet_status simplify(mt_model *model)
     MT_TRY(mt_pass_dead(model));
     motet_status status = mt_find_operators(model);
     if (status != MOTET_OK && status != MOTET_ERROR_UNSUPPORTED) return status;
-    return mt_simplify(model, evaluate, &reference);
+    return mt_simplify(model, 0, evaluate, &reference);
 }
 
 motet_status mt_model_open_simple(const char *path, mt_file **file, mt_model **model)

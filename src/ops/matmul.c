@@ -208,25 +208,74 @@ motet_status mt_op_matmul(mt_op_context *c)
     return MOTET_OK;
 }
 
+/* Input i as a bias for `count` columns; NULL: none. */
+static motet_status read_bias(mt_op_context *c, int i, int64_t count, const float **out)
+{
+    const motet_tensor *bias = mt_in(c, i);
+    *out = bias ? bias->data : NULL;
+    MT_TRY(mt_need_same_type(c, 0, i));
+    if (bias && bias->count != count)
+        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " bias values for %" PRId64 " columns", bias->count, count);
+    return MOTET_OK;
+}
+
 /* motet's own: A, a matrix B of weights, a bias for every column or none, and an activation; all of it float32. */
 motet_status mt_op_matmul_fused(mt_op_context *c)
 {
-    const motet_tensor *a, *b, *bias = mt_in(c, 2);
+    const motet_tensor *a, *b;
     mt_matmul plan;
-    mt_epilogue epilogue = {.column_bias = bias ? bias->data : NULL};
+    const float *bias;
+    mt_epilogue epilogue = {.column_bias = &bias};
     motet_tensor *out;
     MT_TRY(mt_need(c, 0, &a));
     MT_TRY(mt_need(c, 1, &b));
-    for (int i = 1; i < 3; i++) MT_TRY(mt_need_same_type(c, 0, i));
+    MT_TRY(mt_need_same_type(c, 0, 1));
     if (a->type != MOTET_FLOAT) return mt_op_fail_type(c, 0);
     MT_TRY(mt_need_rank(c, 1, 2));
     MT_TRY(mt_matmul_plan(c, a, b, &plan));
-    if (bias && bias->count != plan.shape.n)
-        return mt_op_fail(c, MOTET_ERROR_SHAPE, "%" PRId64 " bias values for %" PRId64 " columns", bias->count,
-                          plan.shape.n);
+    MT_TRY(read_bias(c, 2, plan.shape.n, &bias));
     MT_TRY(mt_fused_activation(c, &epilogue.activate));
     MT_TRY(mt_out(c, 0, a->type, plan.rank, plan.dims, &out));
     return multiply_weights(c, &plan, a->data, b->data, &epilogue, out->data);
+}
+
+/* motet's own: A times some matrices of weights of one shape, which follow each with its bias or none; an output for
+ * each, all of it float32. What attention takes its queries, keys and values from is one product so. */
+motet_status mt_op_projections(mt_op_context *c)
+{
+    enum { MOST = 3 };
+    const motet_tensor *a, *w;
+    const float *rows[MOST], *packed[MOST], *bias[MOST];
+    float *made[MOST];
+    mt_gemm shape = {0};
+    int count = c->in_count / 2;
+    MT_TRY(mt_need(c, 0, &a));
+    if (a->type != MOTET_FLOAT) return mt_op_fail_type(c, 0);
+    if (count > MOST) return mt_op_fail(c, MOTET_ERROR_LIMIT, "%d products: at most %d are supported", count, MOST);
+    for (int i = 0; i < count; i++) {
+        mt_matmul plan;
+        motet_tensor *out;
+        MT_TRY(mt_need(c, 1 + 2 * i, &w));
+        MT_TRY(mt_need_same_type(c, 0, 1 + 2 * i));
+        MT_TRY(mt_need_rank(c, 1 + 2 * i, 2));
+        MT_TRY(mt_matmul_plan(c, a, w, &plan));
+        if (i > 0 && plan.shape.n != shape.n)
+            return mt_op_fail(c, MOTET_ERROR_SHAPE, "products of %" PRId64 " and %" PRId64 " columns", shape.n,
+                              plan.shape.n);
+        MT_TRY(read_bias(c, 2 + 2 * i, plan.shape.n, &bias[i]));
+        shape = plan.shape;
+        shape.m = mt_shape_count(plan.rank, plan.dims) / mt_max(1, shape.n);
+        if (!mt_gemm_fits(&shape)) return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
+        MT_TRY(mt_out(c, i, MOTET_FLOAT, plan.rank, plan.dims, &out));
+        packed[i] = w->data;
+        MT_TRY(mt_matmul_pack(c, 1 + 2 * i, &shape, 1, &packed[i]));
+        rows[i] = a->data;
+        made[i] = out->data;
+    }
+    shape.b_packed = true;
+    shape.epilogue.column_bias = bias;
+    mt_sgemm_batch(c->pool, &shape, count, rows, packed, made);
+    return MOTET_OK;
 }
 
 /* --- Gemm ----------------------------------------------------------------------------------------------------- */

@@ -5,7 +5,8 @@
 #include <string.h>
 
 #include "kernels/rows.h"
-#include "ops/support.h"
+#include "kernels/simd.h"
+#include "ops/inner.h"
 
 /* --- rows in both working types ------------------------------------------------------------------------------- */
 
@@ -85,7 +86,14 @@ typedef struct layer_work {
     double epsilon;
     const void *x, *scale, *bias;
     void *y, *mean, *factor; /* mean and factor, one a row, may be NULL */
+    const float *skip;       /* what is added before; NULL: nothing */
+    float *sum;              /* where that sum goes; only with skip */
 } layer_work;
+
+MT_SIMD static void add_rows(float *sum, const float *a, const float *b, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) sum[i] = a[i] + b[i];
+}
 
 static void layer_rows(void *context, int64_t begin, int64_t end)
 {
@@ -95,6 +103,11 @@ static void layer_rows(void *context, int64_t begin, int64_t end)
         size_t start = (size_t)(row * w->width) * size;
         const char *x = (const char *)w->x + start;
         double mean = 0, variance;
+        if (w->skip) {
+            float *sum = w->sum + row * w->width;
+            add_rows(sum, (const float *)x, w->skip + row * w->width, w->width);
+            x = (const char *)sum;
+        }
         if (w->centred)
             moments(w->type, x, w->width, &mean, &variance);
         else
@@ -142,10 +155,12 @@ static motet_status row_outputs(mt_op_context *c, const motet_tensor *in, int ax
     return MOTET_OK;
 }
 
-static motet_status layer(mt_op_context *c, bool centred)
+/* With `skip`, float32 of the shape of the float32 input 0, which goes into output 3 together with that. */
+static motet_status layer(mt_op_context *c, bool centred, const motet_tensor *skip)
 {
     const motet_tensor *in, *scale;
     int axis = 0;
+    motet_tensor *sum = NULL;
     MT_TRY(mt_need(c, 0, &in));
     MT_TRY(mt_need(c, 1, &scale));
     if (!mt_is_float(in->type)) return mt_op_fail_type(c, 0);
@@ -161,6 +176,11 @@ static motet_status layer(mt_op_context *c, bool centred)
     MT_TRY(spread(c, 1, work.type, in->rank - axis, in->dims + axis, &work.scale));
     if (centred) MT_TRY(spread(c, 2, work.type, in->rank - axis, in->dims + axis, &work.bias));
     MT_TRY(row_outputs(c, in, axis, &work, out));
+    if (skip && mt_wanted(c, 3)) MT_TRY(mt_out(c, 3, in->type, in->rank, in->dims, &sum));
+    if (skip) {
+        work.skip = skip->data;
+        work.sum = sum ? sum->data : work.y; /* where the row is normalised then, in place */
+    }
     mt_ranges(c->pool, mt_span(in->dims, 0, axis), mt_row_grain(work.width), layer_rows, &work);
     for (int i = 0; i < 3; i++)
         if (out[i].tensor) mt_value_out_store(&out[i]);
@@ -169,11 +189,32 @@ static motet_status layer(mt_op_context *c, bool centred)
 
 motet_status mt_op_layer_normalization(mt_op_context *c)
 {
-    return layer(c, true);
+    return layer(c, true, NULL);
 }
 motet_status mt_op_rms_normalization(mt_op_context *c)
 {
-    return layer(c, false);
+    return layer(c, false, NULL);
+}
+
+/* motet's own: of the sum of inputs 0 and 3, which is output 3 where that is wanted. */
+motet_status mt_op_layer_normalization_sum(mt_op_context *c)
+{
+    const motet_tensor *a, *b;
+    mt_inner add, norm;
+    MT_TRY(mt_need(c, 0, &a));
+    MT_TRY(mt_need(c, 3, &b));
+    bool alike = a->type == MOTET_FLOAT && b->type == MOTET_FLOAT && a->rank == b->rank;
+    if (alike && memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims) == 0) return layer(c, true, b);
+    mt_inner_begin(&add, c);
+    mt_inner_feed(&add, a);
+    mt_inner_feed(&add, b);
+    if (mt_wanted(c, 3)) mt_inner_into(&add, 0, 3);
+    MT_TRY(mt_inner_run(&add, mt_op_add, 14, 1));
+    mt_inner_begin(&norm, c);
+    mt_inner_feed(&norm, mt_wanted(c, 3) ? c->out[3] : &add.made[0]);
+    for (int i = 1; i < 3; i++) mt_inner_feed(&norm, mt_in(c, i));
+    mt_inner_into(&norm, 0, 0);
+    return mt_inner_run(&norm, mt_op_layer_normalization, 17, 1);
 }
 
 /* --- instance and group normalisation ------------------------------------------------------------------------- */
@@ -185,6 +226,7 @@ typedef struct group_work {
     bool per_group;                      /* scale and bias have a value a group, not a channel */
     const void *x, *scale, *bias;
     void *y;
+    mt_activation activate; /* of float32; or NULL */
 } group_work;
 
 /* One group of channels of one item of the batch at a time. */
@@ -202,6 +244,7 @@ static void group_rows(void *context, int64_t begin, int64_t end)
             size_t row = start + (size_t)(i * w->positions) * size;
             shift_row(w->type, (char *)w->y + row, (const char *)w->x + row, w->positions, mean,
                       factor * number_at(w->type, w->scale, at), number_at(w->type, w->bias, at));
+            if (w->activate) w->activate((float *)w->y + row / sizeof(float), w->positions);
         }
     }
 }
@@ -217,7 +260,9 @@ static motet_status normalize_groups(mt_op_context *c, group_work *work, int64_t
                               parameter->count, parameters);
     }
     mt_value_out out;
+    MT_TRY(mt_fused_activation(c, &work->activate));
     MT_TRY(mt_value_out_make(c, 0, in->type, in->rank, in->dims, &out));
+    if (work->activate && out.type != MOTET_FLOAT) return mt_op_fail_type(c, 0);
     work->type = out.type;
     work->y = out.values;
     work->epsilon = (double)mt_attr_float(c, "epsilon", 1e-5f);

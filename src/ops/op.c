@@ -164,7 +164,8 @@ bool mt_op_only_packs(const mt_node *node, int input, const motet_tensor *consta
 {
     bool known = !*node->domain || strcmp(node->domain, "motet") == 0;
     bool product = strcmp(node->type, "MatMul") == 0 || strcmp(node->type, "Gemm") == 0;
-    return known && product && input == 1 && constant->type == MOTET_FLOAT && constant->rank == 2;
+    bool several = strcmp(node->type, "Projections") == 0 && input % 2 == 1;
+    return known && ((product && input == 1) || several) && constant->type == MOTET_FLOAT && constant->rank == 2;
 }
 
 const void *mt_kept(mt_op_context *c, int i)

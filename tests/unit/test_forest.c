@@ -127,7 +127,7 @@ static void an_exported_isolation_forest_is_one_node(void **state)
     assert_int_equal(mt_model_build(file, &model), MOTET_OK);
     assert_int_equal(mt_find_operators(model), MOTET_OK);
     assert_true(model->main->node_count > 80);
-    assert_int_equal(mt_simplify(model, mt_evaluate, &reference), MOTET_OK);
+    assert_int_equal(mt_simplify(model, 0, mt_evaluate, &reference), MOTET_OK);
     assert_int_equal(mt_pass_forest(model, mt_evaluate, &reference), MOTET_OK);
     assert_true(model->main->node_count <= 10); /* one for the trees, the others make scores and labels of their sum */
     for (int i = 0; i < model->main->node_count; i++)

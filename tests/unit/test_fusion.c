@@ -34,7 +34,7 @@ static void expect(piece bytes, const char *wanted)
     bool reference = false;
     assert_int_equal(mt_file_open_memory(bytes.bytes, bytes.size, &file), MOTET_OK);
     assert_int_equal(mt_model_build(file, &built), MOTET_OK);
-    assert_int_equal(mt_fuse(built, mt_evaluate, &reference), MOTET_OK);
+    assert_int_equal(mt_fuse(built, 0, mt_evaluate, &reference), MOTET_OK);
     for (int i = 0; i < built->main->node_count; i++) {
         const mt_node *n = built->main->nodes[i];
         snprintf(text_of + strlen(text_of), sizeof text_of - strlen(text_of), "%s%s%s%s", i ? " " : "", n->domain,

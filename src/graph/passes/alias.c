@@ -23,7 +23,7 @@ void mt_aliases_set(mt_aliases *aliases, int value, int other)
 }
 
 /* Follows the chain, and shortens it to half on the way. */
-static int follow(mt_aliases *aliases, int value)
+int mt_aliases_follow(mt_aliases *aliases, int value)
 {
     int *instead = aliases->instead;
     while (instead[value] != MT_NO_VALUE) {
@@ -37,7 +37,7 @@ static int follow(mt_aliases *aliases, int value)
 static void rewrite(mt_aliases *aliases, int *values, int count)
 {
     for (int i = 0; i < count; i++)
-        if (values[i] != MT_NO_VALUE) values[i] = follow(aliases, values[i]);
+        if (values[i] != MT_NO_VALUE) values[i] = mt_aliases_follow(aliases, values[i]);
 }
 
 static void rewrite_graph(mt_aliases *aliases, mt_graph *graph)

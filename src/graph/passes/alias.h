@@ -15,6 +15,9 @@ void mt_aliases_clear(mt_aliases *aliases);
 /* From now on `other` is read for `value`. */
 void mt_aliases_set(mt_aliases *aliases, int value, int other);
 
+/* The value that is read for `value` in the end. */
+int mt_aliases_follow(mt_aliases *aliases, int value);
+
 /* Rewrites what every node of the model reads and what every graph puts out. */
 void mt_aliases_apply(mt_aliases *aliases, mt_model *model);
 

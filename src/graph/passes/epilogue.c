@@ -1,6 +1,7 @@
 /* Bias and activation at the end of a product: MatMul and Add of a vector, then Gelu or Relu, become one node; Gelu or
- * Relu after a convolution or a quantised product goes into it. The sums are then touched once, in the cache. The nodes
- * are motet's own: of type MatMul, Conv, ... in the domain "motet", with an attribute "activation". */
+ * Relu after a convolution, a quantised product or a normalisation of channels goes into it. The sums are then touched
+ * once, in the cache. The nodes are motet's own: of type MatMul, Conv, ... in the domain "motet", with an attribute
+ * "activation". */
 #include <string.h>
 
 #include "core/status.h"
@@ -28,7 +29,7 @@ static motet_status absorb(mt_match *m, mt_node *node, mt_node *last, const char
     mt_node *activation = activation_after(m, last, &name);
     if (activation) last = activation;
     if (last == node) return MOTET_OK;
-    MT_TRY(mt_match_become(m, last, "motet", type, 1, inputs, count, node));
+    MT_TRY(mt_match_become(m, last, "motet", type, node->version, inputs, count, node));
     return activation ? mt_match_attribute(m, last, "activation", name) : MOTET_OK;
 }
 
@@ -48,12 +49,22 @@ static motet_status try_matmul(mt_match *m, mt_node *node)
     return absorb(m, node, last, "MatMul", inputs, 3);
 }
 
+/* Of float32, as its scale tells. */
+static motet_status try_norm(mt_match *m, mt_node *node, const char *type)
+{
+    const motet_tensor *scale = mt_match_constant(m, node, 1);
+    if (!scale || scale->type != MOTET_FLOAT) return MOTET_OK;
+    return absorb(m, node, node, type, node->inputs, node->input_count);
+}
+
 static motet_status try_at(mt_match *m, mt_node *node)
 {
     if (mt_match_is(node, "MatMul")) return try_matmul(m, node);
     const motet_tensor *w = mt_match_constant(m, node, 1);
     if (mt_match_is(node, "Conv") && w && w->type == MOTET_FLOAT)
         return absorb(m, node, node, "Conv", node->inputs, node->input_count);
+    if (mt_match_is(node, "GroupNormalization")) return try_norm(m, node, "GroupNormalization");
+    if (mt_match_is(node, "InstanceNormalization")) return try_norm(m, node, "InstanceNormalization");
     if (strcmp(node->type, "MatMulIntegerToFloat") == 0)
         return absorb(m, node, node, "MatMulIntegerToFloat", node->inputs, node->input_count);
     if (strcmp(node->type, "ConvIntegerToFloat") == 0)

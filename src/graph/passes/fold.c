@@ -19,7 +19,7 @@ typedef struct folder {
     size_t budget; /* bytes that results may still take, together */
 } folder;
 
-static bool is_random(const mt_node *node)
+bool mt_pass_is_random(const mt_node *node)
 {
     return strncmp(node->type, "Random", 6) == 0 || strcmp(node->type, "Bernoulli") == 0 ||
            strcmp(node->type, "Multinomial") == 0 || strcmp(node->type, "Dropout") == 0;
@@ -42,7 +42,7 @@ static bool is_constant(const folder *f, const mt_node *node, size_t *bytes)
         if (!tensor) return false;
         *bytes += mt_tensor_bytes(tensor);
     }
-    return node->output_count <= MAX_OUTPUTS && !is_random(node) && !has_graph(node);
+    return node->output_count <= MAX_OUTPUTS && !mt_pass_is_random(node) && !has_graph(node);
 }
 
 /* Makes the results the values' tensors. */

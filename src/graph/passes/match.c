@@ -215,3 +215,29 @@ motet_status mt_match_attribute_float(mt_match *match, mt_node *node, const char
 {
     return add_attribute(match, node, (mt_attribute){.name = name, .kind = MT_ATTRIBUTE_FLOAT, .f = value});
 }
+
+motet_status mt_match_attribute_int(mt_match *match, mt_node *node, const char *name, int64_t value)
+{
+    return add_attribute(match, node, (mt_attribute){.name = name, .kind = MT_ATTRIBUTE_INT, .i = value});
+}
+
+motet_status mt_match_attribute_ints(mt_match *match, mt_node *node, const char *name, const int64_t *values,
+                                     size_t count)
+{
+    const void *own = mt_arena_bytes(&match->model->arena, values, count * sizeof *values);
+    if (!own) return mt_fail_memory(count * sizeof *values);
+    mt_attribute attribute = {.name = name, .kind = MT_ATTRIBUTE_INTS, .count = count, .ints = own};
+    return add_attribute(match, node, attribute);
+}
+
+motet_status mt_match_outputs(mt_match *match, mt_node *node, const int *outputs, int count)
+{
+    int *own = mt_arena_alloc(&match->model->arena, (size_t)count * sizeof *own);
+    if (!own) return mt_fail_memory((size_t)count * sizeof *own);
+    memcpy(own, outputs, (size_t)count * sizeof *own);
+    node->outputs = own;
+    node->output_count = count;
+    for (int i = 0; i < count; i++)
+        if (own[i] != MT_NO_VALUE) match->maker[own[i]] = node;
+    return MOTET_OK;
+}

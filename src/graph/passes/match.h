@@ -60,5 +60,11 @@ motet_status mt_match_become(mt_match *match, mt_node *node, const char *domain,
 /* Adds an attribute; `name` and `value` must be literals. */
 motet_status mt_match_attribute(mt_match *match, mt_node *node, const char *name, const char *value);
 motet_status mt_match_attribute_float(mt_match *match, mt_node *node, const char *name, float value);
+motet_status mt_match_attribute_int(mt_match *match, mt_node *node, const char *name, int64_t value);
+motet_status mt_match_attribute_ints(mt_match *match, mt_node *node, const char *name, const int64_t *values,
+                                     size_t count);
+
+/* Makes these values the outputs of `node`; who made them before must have other ones. */
+motet_status mt_match_outputs(mt_match *match, mt_node *node, const int *outputs, int count);
 
 #endif

@@ -1,0 +1,233 @@
+/* What the passes make of encoders as both of PyTorch's exporters write them: that each fires, how many nodes of which
+ * kind a run has then, that leaving any of them out changes no number by more than rounding, and that none depends on
+ * the number of threads. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "encoder_model.h"
+#include "motet/motet.h"
+
+enum { LAYERS = 2, SAMPLES = 800, BATCH = 2, STYLES = 4 };
+
+static const encoder_style styles[STYLES] = {LEGACY, OLDEST, DYNAMO, NEWEST};
+
+static int teardown(void **state)
+{
+    (void)state;
+    forget_pieces();
+    return 0;
+}
+
+static motet_session *open_model(piece bytes, const char *without, bool reference, int threads)
+{
+    motet_session *session;
+    motet_session_options options;
+    motet_session_options_init(&options);
+    options.without = without;
+    options.reference = reference;
+    options.threads = threads;
+    if (motet_session_open_memory(bytes.bytes, bytes.size, &options, &session) != MOTET_OK)
+        fail_msg("%s", motet_error_message());
+    return session;
+}
+
+static motet_tensor *waveform(int64_t batch, int64_t samples)
+{
+    motet_tensor *x;
+    assert_int_equal(motet_tensor_create(MOTET_FLOAT, 2, (int64_t[]){batch, samples}, &x), MOTET_OK);
+    float *values = motet_tensor_data(x);
+    for (int64_t i = 0; i < batch * samples; i++)
+        values[i] = (float)(sin(0.05 * (double)i) + 0.5 * sin(0.31 * (double)(i % 977)));
+    return x;
+}
+
+static motet_tensor *run(motet_session *session, const motet_tensor *x, motet_profile *profile)
+{
+    static const char *const in[] = {"input_values"}, *const out[] = {"y"};
+    motet_tensor *y;
+    motet_run_options options;
+    motet_run_options_init(&options);
+    options.profile = profile;
+    if (motet_session_run_with(session, &options, in, &x, 1, out, &y, 1) != MOTET_OK)
+        fail_msg("%s", motet_error_message());
+    return y;
+}
+
+static double largest_difference(const motet_tensor *a, const motet_tensor *b)
+{
+    double most = 0;
+    assert_int_equal(motet_tensor_count(a), motet_tensor_count(b));
+    for (int64_t i = 0; i < motet_tensor_count(a); i++)
+        most = fmax(most, fabs(motet_tensor_number(a, i) - motet_tensor_number(b, i)));
+    return most;
+}
+
+/* --- which nodes run -------------------------------------------------------------------------------------------- */
+
+/* How often operators of this domain and type ran. */
+static int calls(const motet_profile *profile, const char *domain, const char *type)
+{
+    int64_t all = 0;
+    const motet_profile_node *line;
+    for (size_t i = 0; (line = motet_profile_node_at(profile, i)); i++)
+        if (strcmp(line->type, type) == 0 && strcmp(line->domain, domain) == 0) all += line->calls;
+    return (int)all;
+}
+
+/* The profile of a run on shapes that have been seen. */
+static motet_profile *profile_of(piece bytes, const char *without)
+{
+    motet_profile *profile;
+    motet_session *session = open_model(bytes, without, false, 1);
+    motet_tensor *x = waveform(BATCH, SAMPLES);
+    assert_int_equal(motet_profile_create(&profile), MOTET_OK);
+    motet_tensor_destroy(run(session, x, NULL));
+    motet_tensor_destroy(run(session, x, profile));
+    motet_tensor_destroy(x);
+    motet_session_close(session);
+    return profile;
+}
+
+static void encoders_become_few_nodes(void **state)
+{
+    (void)state;
+    static const char *const gone[] = {
+        "Shape", "Gather", "Concat", "Softmax",    "IsNaN", "Where",     "Erf",
+        "Div",   "Mul",    "Pow",    "ReduceMean", "Add",   "Attention", "InstanceNormalization",
+        "Expand"};
+    for (int i = 0; i < STYLES; i++) {
+        motet_profile *profile = profile_of(encoder_model(styles[i], LAYERS), NULL);
+        for (size_t k = 0; k < sizeof gone / sizeof *gone; k++) assert_int_equal(calls(profile, "", gone[k]), 0);
+        assert_int_equal(calls(profile, "motet", "Attention"), LAYERS);
+        assert_int_equal(calls(profile, "motet", "Projections"), LAYERS);
+        assert_int_equal(calls(profile, "motet", "MatMul"), 1 + 3 * LAYERS);
+        assert_int_equal(calls(profile, "", "MatMul"), 0);
+        assert_int_equal(calls(profile, "motet", "LayerNormalization"), 1 + 2 * LAYERS); /* with the sum before it */
+        assert_int_equal(calls(profile, "", "LayerNormalization"), 1);
+        assert_int_equal(calls(profile, "motet", "GroupNormalization"), 1); /* with GELU */
+        assert_int_equal(calls(profile, "motet", "Conv"), 2);               /* with GELU */
+        assert_int_equal(calls(profile, "", "Gelu"), 1);                    /* after the frame that is cut off */
+        assert_int_equal(calls(profile, "", "Transpose"), 3);               /* between convolutions and products */
+        motet_profile_destroy(profile);
+    }
+}
+
+static void each_pass_has_a_switch(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *pass, *domain, *type; /* without the pass, this runs `calls` times at opset 14 */
+        int calls;
+    } switches[] = {
+        {"attention", "", "Softmax", LAYERS},
+        {"norm", "", "ReduceMean", 2 * (2 + 2 * LAYERS)},
+        {"skip", "", "LayerNormalization", 2 + 2 * LAYERS},
+        {"gelu", "", "Erf", 4 + LAYERS},
+        {"epilogue", "", "MatMul", 1 + 6 * LAYERS},
+        {"identity", "", "Identity", 1},
+        {"projections", "motet", "MatMul", 1 + 6 * LAYERS},
+    };
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++) {
+        motet_profile *profile = profile_of(encoder_model(OLDEST, LAYERS), switches[i].pass);
+        assert_int_equal(calls(profile, switches[i].domain, switches[i].type), switches[i].calls);
+        motet_profile_destroy(profile);
+    }
+    motet_session *session;
+    motet_session_options options;
+    piece bytes = encoder_model(LEGACY, 1);
+    motet_session_options_init(&options);
+    options.without = "gelu,magic";
+    assert_int_equal(motet_session_open_memory(bytes.bytes, bytes.size, &options, &session), MOTET_ERROR_ARGUMENT);
+    assert_non_null(strstr(motet_error_message(), "magic"));
+    assert_non_null(strstr(motet_error_message(), "attention"));
+}
+
+/* --- what comes out --------------------------------------------------------------------------------------------- */
+
+static void numbers_stay_whatever_is_left_out(void **state)
+{
+    (void)state;
+    static const char *const sets[] = {NULL,       "attention",
+                                       "norm",     "skip",
+                                       "gelu",     "epilogue",
+                                       "common",   "transpose",
+                                       "identity", "fold",
+                                       "branch",   "forest",
+                                       "integer",  "attention,norm,skip,gelu,epilogue,common,transpose,identity,fold"};
+    for (int i = 0; i < STYLES; i++) {
+        piece bytes = encoder_model(styles[i], LAYERS);
+        motet_session *plain = open_model(bytes, NULL, true, 1);
+        motet_tensor *x = waveform(BATCH, SAMPLES), *expected = run(plain, x, NULL);
+        for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
+            motet_session *session = open_model(bytes, sets[k], false, 1);
+            for (int round = 0; round < 2; round++) { /* the first finds out about shapes, the second knows */
+                motet_tensor *y = run(session, x, NULL);
+                assert_true(largest_difference(y, expected) < 2e-5);
+                motet_tensor_destroy(y);
+            }
+            motet_session_close(session);
+        }
+        motet_tensor_destroy(x);
+        motet_tensor_destroy(expected);
+        motet_session_close(plain);
+    }
+}
+
+/* More shapes than are remembered, and some of them again. */
+static void every_shape_has_its_own_numbers(void **state)
+{
+    (void)state;
+    piece bytes = encoder_model(DYNAMO, 1);
+    motet_session *session = open_model(bytes, NULL, false, 1);
+    for (int round = 0; round < 2; round++)
+        for (int i = 0; i < 12; i++) {
+            motet_session *fresh = open_model(bytes, NULL, false, 1);
+            motet_tensor *x = waveform(1 + i % 3, 400 + 37 * i), *y = run(session, x, NULL),
+                         *expected = run(fresh, x, NULL);
+            assert_true(largest_difference(y, expected) == 0);
+            motet_tensor_destroy(x);
+            motet_tensor_destroy(y);
+            motet_tensor_destroy(expected);
+            motet_session_close(fresh);
+        }
+    motet_session_close(session);
+}
+
+static void threads_change_nothing(void **state)
+{
+    (void)state;
+    for (int i = 0; i < STYLES; i++) {
+        piece bytes = encoder_model(styles[i], LAYERS);
+        motet_tensor *x = waveform(BATCH, SAMPLES), *expected = NULL;
+        for (int threads = 1; threads <= 4; threads++) {
+            motet_session *session = open_model(bytes, NULL, false, threads);
+            motet_tensor *y = run(session, x, NULL);
+            if (expected)
+                assert_memory_equal(motet_tensor_const_data(y), motet_tensor_const_data(expected),
+                                    (size_t)motet_tensor_count(y) * sizeof(float));
+            motet_tensor_destroy(expected);
+            expected = y;
+            motet_session_close(session);
+        }
+        motet_tensor_destroy(expected);
+        motet_tensor_destroy(x);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(encoders_become_few_nodes, teardown),
+        cmocka_unit_test_teardown(each_pass_has_a_switch, teardown),
+        cmocka_unit_test_teardown(numbers_stay_whatever_is_left_out, teardown),
+        cmocka_unit_test_teardown(every_shape_has_its_own_numbers, teardown),
+        cmocka_unit_test_teardown(threads_change_nothing, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
