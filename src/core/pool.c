@@ -4,7 +4,11 @@
  * Whoever has no work spins for a moment, as the next loop of a run mostly follows within microseconds, and then sleeps
  * on a condition variable, so that nothing runs between runs. The caller never waits for a worker that has not joined
  * its loop: when no block is left it closes the loop, and one that wakes up late finds it closed. Open or closed, how
- * many are in it and its number are one atomic word. */
+ * many are in it and its number are one atomic word.
+ *
+ * A worker that has joined must be waited for, and where other processes want its processor, that can take some
+ * milliseconds, loop after loop. So the caller keeps account of the time it waits longer than a block can take: where
+ * that is a good part of all time, one worker fewer may join, for a while that doubles as long as it happens again. */
 #include "core/pool.h"
 
 #include <pthread.h>
@@ -12,12 +16,19 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "core/memory.h"
 #include "core/quota.h"
 #include "core/status.h"
 
 enum { SPINS = 2000 }; /* some 25 to 100 microseconds */
+
+/* Seconds. */
+static const double window = 0.02;   /* of work, after which the account is looked at */
+static const double part_lost = 0.2; /* of a window that makes one worker fewer */
+static const double grace = 100e-6;  /* beyond what a block takes, before waiting counts as lost */
+static const double first_pause = 0.05, longest_pause = 3; /* how long, at first and at last, until it may join again */
 
 /* The word: bit 0 is set while the loop is open, then 31 bits of workers in it, then its number. */
 enum { OPEN = 1, WORKER = 2 };
@@ -41,6 +52,11 @@ struct mt_pool {
     void *context;
     size_t blocks;
     _Atomic size_t next;
+
+    /* The account, kept by the caller of the loop. */
+    _Atomic int joining;     /* workers that may be in a loop at once */
+    double worked, lost;     /* in this window */
+    double backoff, back_at; /* how long the next pause is, when this one ends */
 };
 
 static void relax(void)
@@ -50,11 +66,19 @@ static void relax(void)
 #endif
 }
 
-static void take_blocks(mt_pool *pool)
+static double now(void)
 {
-    for (;;) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Returns how many it has done. */
+static size_t take_blocks(mt_pool *pool)
+{
+    for (size_t done = 0;; done++) {
         size_t block = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (block >= pool->blocks) return;
+        if (block >= pool->blocks) return done;
         pool->work(pool->context, block);
     }
 }
@@ -65,7 +89,7 @@ static void take_blocks(mt_pool *pool)
 static bool join(mt_pool *pool, uint64_t *last)
 {
     uint64_t word = atomic_load(&pool->word);
-    while ((word & OPEN) && NUMBER_OF(word) != *last)
+    while ((word & OPEN) && NUMBER_OF(word) != *last && (int)WORKERS_OF(word) < atomic_load(&pool->joining))
         if (atomic_compare_exchange_weak(&pool->word, &word, word + WORKER)) {
             *last = NUMBER_OF(word);
             return true;
@@ -131,6 +155,8 @@ motet_status mt_pool_create(int threads, mt_pool **out)
         }
         pool->started++;
     }
+    atomic_store(&pool->joining, pool->started);
+    pool->backoff = first_pause;
     *out = pool;
     return MOTET_OK;
 }
@@ -164,7 +190,7 @@ static void open_loop(mt_pool *pool)
 {
     uint64_t number = NUMBER_OF(atomic_load(&pool->word)) + 1;
     atomic_store(&pool->word, number << 32 | OPEN);
-    if (atomic_load(&pool->sleeping) == 0) return;
+    if (atomic_load(&pool->sleeping) <= pool->started - atomic_load(&pool->joining)) return; /* nobody who may join */
     pthread_mutex_lock(&pool->lock);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
@@ -187,19 +213,63 @@ static void close_loop(mt_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
+/* --- the account ----------------------------------------------------------------------------------------------- */
+
+/* One worker fewer, until later; or after a window without loss, all of them as if nothing had been. */
+static void look_at_account(mt_pool *pool, double time)
+{
+    int joining = atomic_load(&pool->joining);
+    if (pool->lost > part_lost * pool->worked && joining > 0) {
+        atomic_store(&pool->joining, joining - 1);
+        pool->back_at = time + pool->backoff;
+        pool->backoff = pool->backoff < longest_pause ? 2 * pool->backoff : longest_pause;
+    } else if (joining == pool->started) {
+        pool->backoff = first_pause;
+    }
+    pool->worked = pool->lost = 0;
+}
+
+/* A loop has begun at `start`; the caller has done `done` blocks till `end`, and waited for the others till `time`. */
+static void enter_loop(mt_pool *pool, double start, double end, double time, size_t done)
+{
+    double waited = time - end;
+    pool->worked += time - start;
+    if (done > 0 && waited > grace + 2 * (end - start) / (double)done) pool->lost += waited;
+    if (pool->worked > window) look_at_account(pool, time);
+}
+
+/* True when nobody else may join just now. */
+static bool works_alone(mt_pool *pool)
+{
+    if (atomic_load(&pool->joining) == pool->started) return false;
+    if (now() >= pool->back_at) atomic_store(&pool->joining, pool->started);
+    return atomic_load(&pool->joining) == 0;
+}
+
+static void run_loop(mt_pool *pool, size_t blocks, void (*work)(void *context, size_t block), void *context)
+{
+    double start = now();
+    pool->work = work;
+    pool->context = context;
+    pool->blocks = blocks;
+    atomic_store(&pool->next, 0);
+    open_loop(pool);
+    size_t done = take_blocks(pool);
+    double end = now();
+    close_loop(pool);
+    enter_loop(pool, start, end, now(), done);
+}
+
 void mt_parallel(mt_pool *pool, size_t blocks, void (*work)(void *context, size_t block), void *context)
 {
     if (!pool || pool->started == 0 || blocks < 2 || pthread_mutex_trylock(&pool->busy)) {
         for (size_t block = 0; block < blocks; block++) work(context, block);
         return;
     }
-    pool->work = work;
-    pool->context = context;
-    pool->blocks = blocks;
-    atomic_store(&pool->next, 0);
-    open_loop(pool);
-    take_blocks(pool);
-    close_loop(pool);
+    if (works_alone(pool))
+        for (size_t block = 0; block < blocks; block++) work(context, block);
+    else
+        run_loop(pool, blocks, work, context);
     pthread_mutex_unlock(&pool->busy);
 }
 

@@ -41,8 +41,8 @@ struct motet_session {
 
 void motet_session_options_init(motet_session_options *options)
 {
-    *options =
-        (motet_session_options){.threads = 0, .reference = false, .any_shape = false, .shared = NULL, .without = NULL};
+    *options = (motet_session_options){
+        .threads = 0, .reference = false, .any_shape = false, .shared = NULL, .cache = NULL, .without = NULL};
 }
 
 /* --- threads -------------------------------------------------------------------------------------------------- */

@@ -25,13 +25,6 @@ typedef struct encoder {
     int names, seed;
 } encoder;
 
-static piece attribute_ints(const char *name, int count, const int64_t *values)
-{
-    piece all = NONE;
-    for (int i = 0; i < count; i++) all = JOIN(all, number(8, (uint64_t)values[i]));
-    return attribute(name, 7, all);
-}
-
 static piece attribute_text(const char *name, const char *value)
 {
     return attribute(name, 3, text(4, value));
@@ -91,9 +84,9 @@ static const char *weights(encoder *e, const char *shape, double middle, double 
     return constant(e, MOTET_FLOAT, shape, raw_data(values, (size_t)count * sizeof *values));
 }
 
-static piece perm_of(int64_t a, int64_t b, int64_t c, int64_t d)
+static piece perm_of(const char *axes)
 {
-    return attribute_ints("perm", d < 0 ? 3 : 4, (const int64_t[]){a, b, c, d});
+    return attribute_ints("perm", axes);
 }
 
 /* --- pieces of it ----------------------------------------------------------------------------------------------- */
@@ -107,11 +100,11 @@ static const char *gelu_of(encoder *e, const char *x)
     return put(e, "Mul", NONE, put(e, "Mul", NONE, x, sum, NULL), number_of(e, 0.5f), NULL);
 }
 
-static const char *conv_of(encoder *e, const char *x, const char *shape, int64_t kernel, int64_t stride, int64_t groups,
-                           int64_t pad)
+static const char *conv_of(encoder *e, const char *x, const char *shape, const char *kernel, const char *stride,
+                           int64_t groups, const char *pads)
 {
-    piece rest = JOIN(attribute_ints("kernel_shape", 1, &kernel), attribute_ints("strides", 1, &stride),
-                      attribute_int("group", groups), attribute_ints("pads", 2, (const int64_t[]){pad, pad}));
+    piece rest = JOIN(attribute_ints("kernel_shape", kernel), attribute_ints("strides", stride),
+                      attribute_int("group", groups), attribute_ints("pads", pads));
     return put(e, "Conv", rest, x, weights(e, shape, 0, 0.3), NULL);
 }
 
@@ -136,7 +129,7 @@ static const char *layer_norm(encoder *e, const char *x, const char *width)
     const char *scale = weights(e, width, 1, 0.2), *bias = weights(e, width, 0, 0.2);
     if (e->style != OLDEST)
         return put(e, "LayerNormalization", attribute_float("epsilon", 1e-5f), x, scale, bias, NULL);
-    piece axes = attribute_ints("axes", 1, (const int64_t[]){-1});
+    piece axes = attribute_ints("axes", "-1");
     const char *less = put(e, "Sub", NONE, x, put(e, "ReduceMean", axes, x, NULL), NULL);
     const char *square = put(e, "Pow", NONE, less, number_of(e, 2), NULL);
     const char *variance = put(e, "Add", NONE, put(e, "ReduceMean", axes, square, NULL), number_of(e, 1e-5f), NULL);
@@ -180,12 +173,12 @@ static const char *part_of_shape(encoder *e, const char *x, int64_t from, int64_
 
 static const char *transposed_keys(encoder *e, const char *rows)
 {
-    if (e->style < DYNAMO) return put(e, "Transpose", perm_of(0, 2, 3, 1), rows, NULL);
-    const char *keys = put(e, "Transpose", perm_of(0, 2, 1, 3), rows, NULL);
+    if (e->style < DYNAMO) return put(e, "Transpose", perm_of("0 2 3 1"), rows, NULL);
+    const char *keys = put(e, "Transpose", perm_of("0 2 1 3"), rows, NULL);
     const char *length = part_of_shape(e, keys, -2, -1), *size = part_of_shape(e, keys, -1, INT64_MAX);
     const char *batches = part_of_shape(e, keys, INT64_MIN, -2);
     const char *merged = put(e, "Reshape", NONE, keys, list_of(e, index_of(e, -1), length, size, NULL), NULL);
-    const char *turned = put(e, "Transpose", perm_of(0, 2, 1, -1), merged, NULL);
+    const char *turned = put(e, "Transpose", perm_of("0 2 1"), merged, NULL);
     return put(e, "Reshape", NONE, turned, list_of(e, batches, size, length, NULL), NULL);
 }
 
@@ -210,7 +203,7 @@ static const char *probabilities(encoder *e, const char *q, const char *k, const
 
 static const char *attention_of(encoder *e, const char *x)
 {
-    piece swap = perm_of(0, 2, 1, 3);
+    piece swap = perm_of("0 2 1 3");
     const char *rows[3], *y;
     for (int i = 0; i < 3; i++) rows[i] = heads_of(e, linear(e, x, "24 24", "24"), x);
     const char *q = put(e, "Transpose", swap, rows[0], NULL), *v = put(e, "Transpose", swap, rows[2], NULL);
@@ -235,8 +228,8 @@ static const char *layer_of(encoder *e, const char *x)
 /* The last frame is one too many. */
 static const char *positions_of(encoder *e, const char *x)
 {
-    piece swap = perm_of(0, 2, 1, -1);
-    const char *y = conv_of(e, put(e, "Transpose", swap, x, NULL), "24 6 8", 8, 1, 4, 4);
+    piece swap = perm_of("0 2 1");
+    const char *y = conv_of(e, put(e, "Transpose", swap, x, NULL), "24 6 8", "8", "1", 4, "4 4");
     y = put(e, "Slice", NONE, y, index_of(e, 0), index_of(e, -1), index_of(e, 2), index_of(e, 1), NULL);
     return put(e, "Transpose", swap, gelu_of(e, y), NULL);
 }
@@ -245,10 +238,10 @@ static piece encoder_model(encoder_style style, int layers)
 {
     encoder state = {.style = style}, *e = &state;
     const char *x = put(e, "Unsqueeze", NONE, "input_values", index_of(e, 1), NULL);
-    x = gelu_of(e, group_norm(e, conv_of(e, x, "16 1 10", 10, 5, 1, 0)));
-    x = gelu_of(e, conv_of(e, x, "16 16 3", 3, 2, 1, 0));
-    x = gelu_of(e, conv_of(e, x, "16 16 2", 2, 2, 1, 0));
-    x = layer_norm(e, put(e, "Transpose", perm_of(0, 2, 1, -1), x, NULL), "16");
+    x = gelu_of(e, group_norm(e, conv_of(e, x, "16 1 10", "10", "5", 1, "0 0")));
+    x = gelu_of(e, conv_of(e, x, "16 16 3", "3", "2", 1, "0 0"));
+    x = gelu_of(e, conv_of(e, x, "16 16 2", "2", "2", 1, "0 0"));
+    x = layer_norm(e, put(e, "Transpose", perm_of("0 2 1"), x, NULL), "16");
     x = linear(e, x, "16 24", "24");
     x = layer_norm(e, put(e, "Add", NONE, x, positions_of(e, x), NULL), "24");
     for (int i = 0; i < layers; i++) x = layer_of(e, x);

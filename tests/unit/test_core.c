@@ -3,7 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -209,6 +212,40 @@ static void every_block_runs_once(void **state)
     assert_int_equal(mt_pool_create(0, &pool), MOTET_ERROR_ARGUMENT);
 }
 
+typedef struct slow_worker {
+    pthread_t caller;
+    _Atomic int blocks, by_worker;
+} slow_worker;
+
+static void sleep_ms(long ms)
+{
+    nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
+}
+
+/* As if another process had the worker's processor for most of the time. */
+static void work_slowly(void *context, size_t block)
+{
+    slow_worker *w = context;
+    bool worker = !pthread_equal(pthread_self(), w->caller);
+    (void)block;
+    w->blocks++;
+    w->by_worker += worker;
+    sleep_ms(worker ? 50 : 1);
+}
+
+static void a_worker_that_is_held_up_is_left_alone(void **state)
+{
+    (void)state;
+    enum { LOOPS = 100, BLOCKS = 4 };
+    slow_worker w = {.caller = pthread_self()};
+    mt_pool *pool;
+    assert_int_equal(mt_pool_create(2, &pool), MOTET_OK);
+    for (int i = 0; i < LOOPS; i++) mt_parallel(pool, BLOCKS, work_slowly, &w);
+    mt_pool_destroy(pool);
+    assert_int_equal(w.blocks, LOOPS * BLOCKS);
+    assert_true(w.by_worker < LOOPS / 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +259,7 @@ int main(void)
         cmocka_unit_test(small_floats_round_to_the_nearest),
         cmocka_unit_test(packed_elements_come_back),
         cmocka_unit_test(every_block_runs_once),
+        cmocka_unit_test(a_worker_that_is_held_up_is_left_alone),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);
 }

@@ -215,9 +215,125 @@ static void quantised_layers_become_one_node(void **state)
            "DynamicQuantizeLinear MatMulInteger Cast Mul Mul Relu");
 }
 
+static void transposes_cancel(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {2, 3, 4};
+    piece begin = ends("2 3 4"), swap = attribute_ints("perm", "0 2 1"), turn = attribute_ints("perm", "2 0 1");
+    piece chain = JOIN(begin, node("Transpose", "x", "a", turn), node("Transpose", "a", "b", turn));
+    const struct {
+        piece graph;
+        const char *left;
+    } cases[] = {
+        {JOIN(begin, node("Transpose", "x", "a", swap), node("Transpose", "a", "b", swap),
+              node("Relu", "b", "y", NONE)),
+         "Relu"},
+        {JOIN(begin, node("Transpose", "x", "a", swap), node("Relu", "a", "b", NONE), node("Exp", "b", "c", NONE),
+              node("Transpose", "c", "y", swap)),
+         "Relu Exp"},
+        {JOIN(chain, node("Relu", "b", "y", NONE)), "Transpose Relu"},
+        {JOIN(chain, node("Transpose", "b", "c", turn), node("Relu", "c", "y", NONE)), "Relu"},
+        /* what stands between is read by somebody else; there is no permutation to see */
+        {JOIN(begin, node("Transpose", "x", "a", swap), node("Relu", "a", "b", NONE), node("Transpose", "b", "c", swap),
+              node("ReduceSum", "b", "d", attribute_int("keepdims", 0)), node("Mul", "c d", "y", NONE)),
+         "Transpose Relu Transpose ReduceSum Mul"},
+        {JOIN(begin, node("Transpose", "x", "a", NONE), node("Transpose", "a", "y", NONE)), "Transpose Transpose"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(model(17, cases[i].graph), cases[i].left);
+        compare(model(17, cases[i].graph), 3, shape, 1e-6);
+    }
+}
+
+static void what_is_the_same_is_computed_once(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {ROWS, COLUMNS};
+    piece begin = JOIN(ends("5 6"), scalar("two", 2), scalar("also", 2), scalar("three", 3));
+    piece same = JOIN(begin, node("Mul", "x two", "a", NONE), node("Mul", "x also", "b", NONE),
+                      node("Exp", "a", "c", NONE), node("Exp", "b", "d", NONE), node("Add", "c d", "y", NONE));
+    expect(model(17, same), "Mul Exp Add");
+    compare(model(17, same), 2, shape, 1e-4);
+    expect(model(17, JOIN(begin, node("Mul", "x two", "a", NONE), node("Mul", "x three", "b", NONE),
+                          node("Add", "a b", "y", NONE))),
+           "Mul Mul Add");
+    expect(model(17, JOIN(begin, node("Softmax", "x", "a", attribute_int("axis", 0)),
+                          node("Softmax", "x", "b", attribute_int("axis", 1)), node("Add", "a b", "y", NONE))),
+           "Softmax Softmax Add");
+    expect(model(17, JOIN(begin, node("RandomUniformLike", "x", "a", NONE), node("RandomUniformLike", "x", "b", NONE),
+                          node("Add", "a b", "y", NONE))),
+           "RandomUniformLike RandomUniformLike Add");
+}
+
+/* The sum is of one shape or broadcasts, and somebody else reads it or not. */
+static void sums_are_normalised_where_they_are_made(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {2, ROWS, COLUMNS};
+    piece begin = JOIN(ends("2 5 6"), floats("scale", "6", COLUMNS), floats("bias", "6", COLUMNS));
+    piece like = node("Exp", "x", "other", NONE);
+    piece row = node("ReduceMean", "x", "other", JOIN(attribute_ints("axes", "0"), attribute_int("keepdims", 0)));
+    piece sum = node("Add", "x other", "sum", NONE), norm = node("LayerNormalization", "sum scale bias", "n", NONE);
+    piece alone = node("Relu", "n", "y", NONE), both = node("Mul", "sum n", "y", NONE);
+    const struct {
+        piece graph;
+        const char *left;
+    } cases[] = {
+        {JOIN(begin, like, sum, norm, alone), "Exp motet.LayerNormalization Relu"},
+        {JOIN(begin, like, sum, norm, both), "Exp motet.LayerNormalization Mul"},
+        {JOIN(begin, row, sum, norm, alone), "ReduceMean motet.LayerNormalization Relu"},
+        {JOIN(begin, row, sum, norm, both), "ReduceMean motet.LayerNormalization Mul"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(model(17, cases[i].graph), cases[i].left);
+        compare(model(17, cases[i].graph), 3, shape, 1e-4);
+    }
+}
+
+/* Attention on heads that are already apart, in shapes that its surroundings decide: what broadcasts, what a Reshape
+ * changes between the product and the Transpose, a row that a mask leaves nothing of. */
+static void attention_in_odd_surroundings(void **state)
+{
+    (void)state;
+    static const int64_t shape[] = {2, 4, 3, 5};
+    piece swap = attribute_ints("perm", "0 2 1 3"), begin = ends("2 4 3 5");
+    piece heads = node("Transpose", "x", "q", swap),
+          keys = node("Transpose", "x", "k", attribute_ints("perm", "0 2 3 1"));
+    piece scores = JOIN(node("MatMul", "q k", "s", NONE), node("Softmax", "s", "p", attribute_int("axis", -1)));
+    piece one_head = initializer(tensor("v", MOTET_FLOAT, "1 1 4 6", raw_data((float[24]){1, 2, 3, 5, 7}, 96)));
+    int64_t other[] = {2, 4, -1, 5};
+    piece shaped = initializer(tensor("shape", MOTET_INT64, "4", raw_data(other, sizeof other)));
+    const struct {
+        piece graph;
+        const char *left;
+    } cases[] = {
+        {JOIN(begin, heads, keys, scores, node("MatMul", "p q", "y", NONE)), "motet.Attention"},
+        {JOIN(begin, heads, keys, scores, node("MatMul", "p q", "o", NONE), node("Transpose", "o", "y", swap)),
+         "motet.Attention"},
+        {JOIN(begin, shaped, heads, keys, scores, node("MatMul", "p q", "o", NONE),
+              node("Reshape", "o shape", "r", NONE), node("Transpose", "r", "y", swap)),
+         "motet.Attention"},
+        {JOIN(begin, one_head, heads, keys, scores, node("MatMul", "p v", "w", NONE),
+              node("Transpose", "w", "y", swap)),
+         "motet.Attention"},
+        /* probabilities are an output of something else too; the axis is another */
+        {JOIN(begin, heads, keys, scores, node("MatMul", "p q", "o", NONE),
+              node("ReduceSum", "p", "all", attribute_int("keepdims", 0)), node("Mul", "o all", "y", NONE)),
+         "Transpose Transpose MatMul Softmax MatMul ReduceSum Mul"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(model(17, cases[i].graph), cases[i].left);
+        compare(model(17, cases[i].graph), 4, shape, 1e-5);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(transposes_cancel, teardown),
+        cmocka_unit_test_teardown(what_is_the_same_is_computed_once, teardown),
+        cmocka_unit_test_teardown(sums_are_normalised_where_they_are_made, teardown),
+        cmocka_unit_test_teardown(attention_in_odd_surroundings, teardown),
         cmocka_unit_test_teardown(gelu_in_every_order, teardown),
         cmocka_unit_test_teardown(bias_and_activation_go_into_products, teardown),
         cmocka_unit_test_teardown(quantised_layers_become_one_node, teardown),

@@ -218,13 +218,24 @@ static void silero(void **state)
     expect_no_calls(open_file(path), first, second);
 }
 
+static void calls_are_counted(void **state)
+{
+    (void)state;
+    atomic_store(&counted, 0);
+    atomic_store(&counting, true);
+    motet_tensor *tensor;
+    motet_status status = motet_tensor_create(MOTET_FLOAT, 1, (int64_t[]){10000000}, &tensor);
+    motet_tensor_destroy(tensor);
+    atomic_store(&counting, false);
+    assert_int_equal(status, MOTET_OK);
+    assert_true(atomic_load(&counted) >= 6); /* a tensor, its buffer and its elements come and go */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(encoders),
-        cmocka_unit_test(quantised_encoders),
-        cmocka_unit_test(our_own),
-        cmocka_unit_test(silero),
+        cmocka_unit_test(calls_are_counted), cmocka_unit_test(encoders), cmocka_unit_test(quantised_encoders),
+        cmocka_unit_test(our_own),           cmocka_unit_test(silero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
