@@ -15,7 +15,7 @@ enum { SHAPE = 1, ELEMENTS = 2 };
 /* By input: bit i is set where the shape of the output depends on the elements of input i. */
 typedef struct rule {
     unsigned by_elements;
-    const char *domain; /* "": motet's own too, which are the standard's with something added at the end */
+    const char *domain; /* motet's own are any other's with something added at the end */
     const char *types;  /* with a space before and after each */
 } rule;
 
@@ -51,13 +51,13 @@ static const rule *find_rule(const mt_node *node)
 {
     char word[64];
     size_t length = strlen(node->type);
-    const char *domain = strcmp(node->domain, "motet") == 0 ? "" : node->domain;
+    bool own = strcmp(node->domain, "motet") == 0;
     if (length + 3 > sizeof word) return NULL;
     word[0] = word[length + 1] = ' ';
     memcpy(word + 1, node->type, length);
     word[length + 2] = '\0';
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
-        if (strcmp(rules[i].domain, domain) == 0 && strstr(rules[i].types, word)) return &rules[i];
+        if ((own || strcmp(rules[i].domain, node->domain) == 0) && strstr(rules[i].types, word)) return &rules[i];
     return NULL;
 }
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -80,11 +81,10 @@ static int calls(const motet_profile *profile, const char *domain, const char *t
     return (int)all;
 }
 
-/* The profile of a run on shapes that have been seen. */
-static motet_profile *profile_of(piece bytes, const char *without)
+/* The profile of a run on shapes that have been seen; closes the session. */
+static motet_profile *profile_session(motet_session *session)
 {
     motet_profile *profile;
-    motet_session *session = open_model(bytes, without, false, 1);
     motet_tensor *x = waveform(BATCH, SAMPLES);
     assert_int_equal(motet_profile_create(&profile), MOTET_OK);
     motet_tensor_destroy(run(session, x, NULL));
@@ -92,6 +92,11 @@ static motet_profile *profile_of(piece bytes, const char *without)
     motet_tensor_destroy(x);
     motet_session_close(session);
     return profile;
+}
+
+static motet_profile *profile_of(piece bytes, const char *without)
+{
+    return profile_session(open_model(bytes, without, false, 1));
 }
 
 static void encoders_become_few_nodes(void **state)
@@ -116,6 +121,29 @@ static void encoders_become_few_nodes(void **state)
         assert_int_equal(calls(profile, "", "Transpose"), 3);               /* between convolutions and products */
         motet_profile_destroy(profile);
     }
+}
+
+static void so_do_quantised_ones(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/motet-passes-XXXXXX";
+    int file = mkstemp(path);
+    piece bytes = encoder_model(LEGACY, LAYERS);
+    motet_session *session;
+    assert_true(file >= 0 && write(file, bytes.bytes, bytes.size) == (ssize_t)bytes.size);
+    close(file);
+    if (motet_model_quantize(path, path, NULL, NULL) != MOTET_OK) fail_msg("%s", motet_error_message());
+    assert_int_equal(motet_session_open(path, NULL, &session), MOTET_OK);
+    motet_profile *profile = profile_session(session);
+    static const char *const gone[] = {"Shape", "Gather",        "Concat",      "Softmax",
+                                       "Erf",   "MatMulInteger", "ConvInteger", "Mul"};
+    for (size_t k = 0; k < sizeof gone / sizeof *gone; k++) assert_int_equal(calls(profile, "", gone[k]), 0);
+    assert_int_equal(calls(profile, "motet", "Attention"), LAYERS);
+    assert_int_equal(calls(profile, "motet", "LayerNormalization"), 1 + 2 * LAYERS);
+    assert_int_equal(calls(profile, "motet", "GroupNormalization"), 1);
+    assert_int_equal(calls(profile, "", "Transpose"), 3);
+    motet_profile_destroy(profile);
+    unlink(path);
 }
 
 static void each_pass_has_a_switch(void **state)
@@ -224,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(encoders_become_few_nodes, teardown),
+        cmocka_unit_test_teardown(so_do_quantised_ones, teardown),
         cmocka_unit_test_teardown(each_pass_has_a_switch, teardown),
         cmocka_unit_test_teardown(numbers_stay_whatever_is_left_out, teardown),
         cmocka_unit_test_teardown(every_shape_has_its_own_numbers, teardown),

@@ -115,14 +115,16 @@ static int grouped(const mt_match *m, const mt_node *norm, int64_t *groups, cons
 {
     const mt_node *reshape = mt_match_maker(m, norm, 0, "Reshape");
     const motet_tensor *shape = reshape ? mt_match_constant(m, reshape, 1) : NULL;
-    const mt_node *conv = reshape ? mt_match_maker(m, reshape, 0, "Conv") : NULL;
-    *filters = conv ? mt_match_constant(m, conv, 1) : NULL;
+    int x = reshape ? mt_match_input(reshape, 0) : MT_NO_VALUE;
+    const mt_node *conv = x == MT_NO_VALUE ? NULL : m->maker[x];
+    bool is_conv = conv && (mt_match_is(conv, "Conv") || strcmp(conv->type, "ConvIntegerToFloat") == 0);
+    *filters = is_conv ? mt_match_constant(m, conv, 1) : NULL;
     if (!*filters || (*filters)->rank < 3 || !shape || shape->type != MOTET_INT64 || shape->count != 3)
         return MT_NO_VALUE;
     const int64_t *d = shape->data;
     *groups = d[1];
     bool whole = d[0] == 0 && d[1] > 0 && d[2] == -1 && mt_match_int(reshape, "allowzero", 0) == 0;
-    return whole && (*filters)->dims[0] % d[1] == 0 ? reshape->inputs[0] : MT_NO_VALUE;
+    return whole && (*filters)->dims[0] % d[1] == 0 ? x : MT_NO_VALUE;
 }
 
 /* A constant with a value for every channel of what has as many axes as the filters. */
