@@ -14,7 +14,7 @@ MT_SIMD static void add_to_row(float *c, int columns, float row_bias, const floa
 void mt_epilogue_run(const void *context, const mt_piece *p)
 {
     const mt_epilogue *e = context;
-    const float *columns = e->column_bias ? e->column_bias[p->item] : NULL;
+    const float *columns = e->column_biases ? e->column_biases[p->item] : e->column_bias;
     if (!p->last) return;
     for (int i = 0; i < p->rows; i++) {
         float *row = (float *)p->c + i * p->c_row;

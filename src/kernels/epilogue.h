@@ -7,9 +7,10 @@
 
 /* All of it optional. */
 typedef struct mt_epilogue {
-    const float *const *column_bias; /* by product, as is row_bias; NULL for one that has none */
-    const float *const *row_bias;
-    mt_activation activate; /* n elements of one row, in place */
+    const float *column_bias;
+    const float *const *column_biases; /* by product, in place of one for all; NULL for one that has none */
+    const float *const *row_bias;      /* by product */
+    mt_activation activate;            /* n elements of one row, in place */
 } mt_epilogue;
 
 /* An mt_product.finish; the context is an mt_epilogue. */

@@ -225,7 +225,7 @@ motet_status mt_op_matmul_fused(mt_op_context *c)
     const motet_tensor *a, *b;
     mt_matmul plan;
     const float *bias;
-    mt_epilogue epilogue = {.column_bias = &bias};
+    mt_epilogue epilogue = {0};
     motet_tensor *out;
     MT_TRY(mt_need(c, 0, &a));
     MT_TRY(mt_need(c, 1, &b));
@@ -234,6 +234,7 @@ motet_status mt_op_matmul_fused(mt_op_context *c)
     MT_TRY(mt_need_rank(c, 1, 2));
     MT_TRY(mt_matmul_plan(c, a, b, &plan));
     MT_TRY(read_bias(c, 2, plan.shape.n, &bias));
+    epilogue.column_bias = bias;
     MT_TRY(mt_fused_activation(c, &epilogue.activate));
     MT_TRY(mt_out(c, 0, a->type, plan.rank, plan.dims, &out));
     return multiply_weights(c, &plan, a->data, b->data, &epilogue, out->data);
@@ -273,7 +274,7 @@ motet_status mt_op_projections(mt_op_context *c)
         made[i] = out->data;
     }
     shape.b_packed = true;
-    shape.epilogue.column_bias = bias;
+    shape.epilogue.column_biases = bias;
     mt_sgemm_batch(c->pool, &shape, count, rows, packed, made);
     return MOTET_OK;
 }

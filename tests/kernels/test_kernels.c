@@ -298,7 +298,7 @@ static void packed_products_are_the_same(void **state)
             assert_memory_equal(c.values, plain + (s.m - again.m) * s.n, (size_t)(again.m * s.n) * sizeof *plain);
         }
         again.m = s.m;
-        again.epilogue = (mt_epilogue){.column_bias = (const float *[]){bias}, .activate = negate};
+        again.epilogue = (mt_epilogue){.column_bias = bias, .activate = negate};
         mt_sgemm(NULL, &again, a, packed.values, c.values);
         for (int64_t i = 0; i < s.m * s.n; i++) assert_true(c.values[i] == -(plain[i] + bias[i % s.n]));
         guarded_check(&c);
