@@ -14,12 +14,12 @@ mkdir -p $log
 
 [ -x .venv/bin/python ] || scripts/venv.sh || exit 1
 # Cases that exist are left alone; our own network is made afresh.
-OMP_NUM_THREADS=1 .venv/bin/python tests/zoo/zoo.py >$log/make.log 2>&1
+failed=0
+OMP_NUM_THREADS=1 .venv/bin/python tests/zoo/zoo.py >$log/make.log 2>&1 || failed=1
 grep ^FAILED $log/make.log
 [ -f "$build/build.ninja" ] || cmake --preset release -B "$build" >$log/cmake.log || exit 1
 cmake --build "$build" --target motet_command >$log/build.log || { tail -n 30 $log/build.log >&2; exit 1; }
 
-failed=0
 table=
 # step NAME WHAT: runs the cases of out/NAME, shows those that matter, adds a line to the table.
 step() {
