@@ -18,6 +18,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -298,12 +299,12 @@ print(1e3 * (time.perf_counter() - start))
 """
 
 
-def loads(bench, model, name, shape, times=7):
+def loads(bench, model, name, shape, *options, times=7):
     """Open and first run, each in a process of its own, in turns: medians of both, and motet's largest memory in MB."""
     ours, peers, memory = [], [], 0
     for _ in range(times):
         told = json.loads(bench.command("bench", "--json", "--threads", 2, "--runs", 1, "--warm-up", 0, "--shape",
-                                        f"{name}={shape}", model))
+                                        f"{name}={shape}", *options, model))
         ours.append(told["load_ms"] + told["first_run_ms"])
         memory = max(memory, told["peak_rss_mb"])
         words = [sys.executable, "-c", PEER_LOAD, model, name, shape]
@@ -318,6 +319,10 @@ def load(bench):
     yield ratio_row("wav2vec2-base, float32: open and first run", ours, peers, 0.35)
     size = model.stat().st_size / 1e6
     yield "wav2vec2-base, float32: most memory / the file", f"{memory:9.1f} MB, {size:.1f}", memory / size, 1.25, False
+    with tempfile.TemporaryDirectory(dir=MADE) as folder:
+        loads(bench, model, "input_values", "1x48000", "--cache-dir", folder, times=1)
+        ours, peers, _ = loads(bench, model, "input_values", "1x48000", "--cache-dir", folder, times=3)
+    yield ratio_row("wav2vec2-base, float32: the same with --cache-dir", ours, peers, None)
 
 
 def isolation_forest(bench):
