@@ -146,6 +146,9 @@ run 0 "^layers      41 of 41 quantised" "" quantize --runs 1 --calibrate "$root/
 run 0 "[0-9]+  ai.onnx.QuantizeLinear" "" inspect static.onnx
 run 0 "^cosine      (1.0|0.99)" "" quantize --runs 1 --calibrate "$root/samples/conversation.flac" --method entropy --min-cosine 0.5 \
     --samples 3 "$cnn" static.onnx
+run 0 "^layers      .* quantised" "" quantize --runs 1 --calibrate "$root/samples/conversation.flac" --samples 4 --method min-max \
+    --shape input_values=1x4000 --min-cosine 0.9 "$here/models/wav2vec2.onnx" static.onnx
+run 1 "" "does not say how many samples" quantize --calibrate "$root/samples" "$here/models/wav2vec2.onnx" never.onnx
 run 2 "" "give --calibrate or --input" quantize --method min-max "$cnn" never.onnx
 run 2 "" "expected dynamic, min-max" quantize --method hearsay "$cnn" never.onnx
 run 1 "" "no sample" quantize --calibrate "$root/models/train" "$cnn" never.onnx
