@@ -27,6 +27,7 @@
 
 #include "motet/diarize.h"
 #include "motet/latency.h"
+#include "motet/voices.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -45,6 +46,7 @@ MOTET_API void motet_live_options_init(motet_live_options *options);
 typedef enum motet_live_kind {
     MOTET_LIVE_SPEAKER_NEW,   /* speaker */
     MOTET_LIVE_SPEAKER_MERGE, /* speaker, into: what was shown of the one belongs to the other from now on */
+    MOTET_LIVE_SPEAKER_NAME,  /* speaker, name: he is somebody known */
     MOTET_LIVE_TURN_START,    /* turn, speaker, start, end (so far), confidence */
     MOTET_LIVE_TURN_UPDATE,   /* the same: it goes on */
     MOTET_LIVE_TURN_END,      /* the same: end and confidence are settled */
@@ -71,6 +73,7 @@ typedef struct motet_live_event {
                        on top of the chosen latency; negative: not known */
     int64_t turn;   /* numbered from 0 */
     int speaker, into;  /* numbered from 0 in the order they are shown: "SPEAKER_00" */
+    const char *name;   /* of the speaker, of a merge the one he is merged into, when he is known; NULL: he is not */
     double start, end;  /* seconds of the stream */
     double confidence;  /* 0 to 1, as in motet_turn; of a turn that is not final the share of the votes */
     const char *reason; /* of a gap */
@@ -98,6 +101,12 @@ MOTET_API MOTET_CHECKED motet_status motet_live_create(const motet_live_options 
 MOTET_API void motet_live_destroy(motet_live *live); /* NULL is allowed */
 MOTET_API void motet_live_listen(motet_live *live, motet_live_listener listener, void *user);
 MOTET_API const motet_diarizer_info *motet_live_describe(const motet_live *live);
+
+/* From now on speakers are compared with known voices. Whoever has matched one for a while, with two seconds of speech
+ * of his own, gets that name, and keeps it; two speakers of one name are merged. The final turns are named as
+ * motet_known_name does it. known is kept by reference and must outlive the session; NULL: nobody is known. options as
+ * for motet_known_match. */
+MOTET_API void motet_live_know(motet_live *live, const motet_known *known, const motet_known_options *options);
 
 /* Where samples come from in time. */
 typedef struct motet_live_origin {

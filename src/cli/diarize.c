@@ -160,12 +160,6 @@ static int diarize_file(const settings *s, motet_diarizer *diarizer, const motet
 
 /* --- all of them ----------------------------------------------------------------------------------------------- */
 
-static bool make_folders(const settings *s)
-{
-    return (!s->output || s->output_is_file || cli_make_folder(command, s->output)) &&
-           (!s->export_voices || cli_make_folder(command, s->export_voices));
-}
-
 static int diarize_files(const settings *s, motet_diarizer *diarizer, const motet_known *known)
 {
     int done = 0, partly = 0;
@@ -192,7 +186,7 @@ static int diarize_all(settings *s)
     int code = EXIT_FAILED;
     if (status != MOTET_OK)
         cli_say(command, "%s", motet_error_message());
-    else if (make_folders(s))
+    else if (outputs_make_folders(s))
         code = diarize_files(s, diarizer, known);
     motet_known_destroy(known);
     motet_diarizer_destroy(diarizer);
@@ -205,7 +199,7 @@ static int diarize_realtime(settings *s)
     char file_id[NAME_MAX + 1];
     motet_capture *capture;
     if (!settings_find_model(s) || !settings_check_places(s)) return EXIT_FAILED;
-    if (s->output && !s->output_is_file && !cli_make_folder(command, s->output)) return EXIT_FAILED;
+    if (!outputs_make_folders(s)) return EXIT_FAILED;
     name_recording(s->files[0], file_id, sizeof file_id);
     session_request request = {.command = command, .settings = s, .file_id = file_id, .source = s->files[0]};
     motet_live_options_init(&request.live);

@@ -218,6 +218,13 @@ static bool settle_latency_report(const settings *s)
     return false;
 }
 
+bool settings_check_known(const settings *s)
+{
+    if (s->known || !s->matching_given) return true;
+    cli_misuse(s->command, "--similarity and --margin need --known");
+    return false;
+}
+
 bool settings_find_model(settings *s)
 {
     s->diarize.model = cli_choose_model(s->command, s->diarize.model, s->model, sizeof s->model);
@@ -349,8 +356,7 @@ static bool settle_realtime(settings *s, bool hop_given)
     if (!s->realtime) return true;
     if (!hop_given) s->diarize.hop = 0.5;
     if (!s->speed) s->speed = 1;
-    const char *other = s->partial ? "partial" : s->known ? "known" : s->export_voices ? "export-voices" : NULL;
-    if (s->explain >= 0) other = "explain";
+    const char *other = s->partial ? "partial" : s->explain >= 0 ? "explain" : NULL;
     if (s->file_count == 1 && !other) return true;
     if (other)
         cli_misuse(s->command, "--%s and --realtime exclude each other", other);
@@ -395,9 +401,7 @@ bool settings_read(settings *s, int argc, char **argv, int *code)
         cli_misuse(s->command, "no recording given");
     else if (raw_channels && !s->audio.raw_rate)
         cli_misuse(s->command, "--raw-channels needs --raw-rate");
-    else if (s->matching_given && !s->known)
-        cli_misuse(s->command, "--similarity and --margin need --known");
     else
-        return fits_together(s, hop_given);
+        return settings_check_known(s) && fits_together(s, hop_given);
     return false;
 }

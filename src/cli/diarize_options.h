@@ -76,6 +76,9 @@ bool settings_set(settings *s, int option, const char *text);
 /* Finds out what --output means, and which formats are wanted. False when they do not go together. */
 bool settings_settle_output(settings *s);
 
+/* Whether what is said of matching has voices to match. */
+bool settings_check_known(const settings *s);
+
 /* Finds the model, when none is given. */
 bool settings_find_model(settings *s);
 

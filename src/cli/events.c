@@ -81,18 +81,29 @@ static const char *clock_text(double seconds, char *text, size_t size)
     return text;
 }
 
+/* "Anna", or "SPEAKER_00". */
+static const char *label_of(const char *name, int speaker, char text[32])
+{
+    snprintf(text, 32, "SPEAKER_%02d", speaker);
+    return name ? name : text;
+}
+
 static void print_line(const char *channel, const motet_live_event *event)
 {
-    char from[32], to[32];
+    char from[32], to[32], label[32];
     const char *name = channel ? channel : "", *space = channel ? " " : "";
     clock_text(event->start, from, sizeof from);
     clock_text(event->end, to, sizeof to);
     switch (event->kind) {
     case MOTET_LIVE_TURN_END:
-        fprintf(stderr, "%s%s%s - %s  SPEAKER_%02d\n", name, space, from, to, event->speaker);
+        fprintf(stderr, "%s%s%s - %s  %s\n", name, space, from, to, label_of(event->name, event->speaker, label));
         break;
     case MOTET_LIVE_SPEAKER_MERGE:
-        fprintf(stderr, "%s%sSPEAKER_%02d is SPEAKER_%02d\n", name, space, event->speaker, event->into);
+        fprintf(stderr, "%s%sSPEAKER_%02d is %s\n", name, space, event->speaker,
+                label_of(event->name, event->into, label));
+        break;
+    case MOTET_LIVE_SPEAKER_NAME:
+        fprintf(stderr, "%s%sSPEAKER_%02d is %s\n", name, space, event->speaker, event->name);
         break;
     case MOTET_LIVE_GAP: fprintf(stderr, "%s%s%s - %s  gap: %s\n", name, space, from, to, event->reason); break;
     default: break;

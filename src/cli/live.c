@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cli.h"
+#include "outputs.h"
 #include "session.h"
 
 static const char command[] = "live";
@@ -46,7 +47,11 @@ static void help(void)
            "      --refine S           seconds between global passes in the background, 0 for none (default %g)\n"
            "  -n, --speakers N, --min-speakers N, --max-speakers N, --threshold D, --exclusive, --min-turn S, "
            "--min-gap S, --onset X\n"
-           "                           as for `motet diarize`; the numbers of speakers bound the final turns\n\n"
+           "                           as for `motet diarize`; the numbers of speakers bound the final turns\n"
+           "      --known PATH         voice prints (motet enroll), one or a folder: names as soon as somebody is "
+           "recognised\n"
+           "      --similarity X, --margin X, --export-voices DIR\n"
+           "                           as for `motet diarize`\n\n"
            "Output\n"
            "  -f, --format FORMAT      rttm or json: the final turns; jsonl: every event as a line of JSON while it "
            "happens\n"
@@ -79,6 +84,10 @@ static const struct option long_options[] = {{"source", required_argument, NULL,
                                              {"min-speakers", required_argument, NULL, OPTION_MIN_SPEAKERS},
                                              {"max-speakers", required_argument, NULL, OPTION_MAX_SPEAKERS},
                                              {"threshold", required_argument, NULL, OPTION_THRESHOLD},
+                                             {"known", required_argument, NULL, OPTION_KNOWN},
+                                             {"similarity", required_argument, NULL, OPTION_SIMILARITY},
+                                             {"margin", required_argument, NULL, OPTION_MARGIN},
+                                             {"export-voices", required_argument, NULL, OPTION_EXPORT_VOICES},
                                              {"exclusive", no_argument, NULL, OPTION_EXCLUSIVE},
                                              {"min-turn", required_argument, NULL, OPTION_MIN_TURN},
                                              {"min-gap", required_argument, NULL, OPTION_MIN_GAP},
@@ -152,7 +161,7 @@ static bool read_options(request *r, int argc, char **argv, int *code)
         return false;
     }
     if (!r->source_count) r->sources[r->source_count++] = "default";
-    return settings_settle_output(&r->settings) && fits_together(r);
+    return settings_check_known(&r->settings) && settings_settle_output(&r->settings) && fits_together(r);
 }
 
 /* --- running --------------------------------------------------------------------------------------------------- */
@@ -178,7 +187,7 @@ static int run(request *r)
     time_t now = time(NULL);
     strftime(file_id, sizeof file_id, "live-%Y%m%d-%H%M%S", localtime(&now));
     if (!settings_find_model(s) || !settings_check_places(s)) return EXIT_FAILED;
-    if (s->output && !s->output_is_file && !cli_make_folder(command, s->output)) return EXIT_FAILED;
+    if (!outputs_make_folders(s)) return EXIT_FAILED;
     session_request wanted = {.command = command,
                               .settings = s,
                               .file_id = file_id,

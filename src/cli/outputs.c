@@ -7,6 +7,12 @@
 #include "cli.h"
 #include "motet/file.h"
 
+bool outputs_make_folders(const settings *s)
+{
+    return (!s->output || s->output_is_file || cli_make_folder(s->command, s->output)) &&
+           (!s->export_voices || cli_make_folder(s->command, s->export_voices));
+}
+
 static bool write_text(const char *command, const char *path, const char *text, size_t length)
 {
     if (!path) return cli_print(command, text, length);

@@ -5,6 +5,9 @@
 #include "diarize_options.h"
 #include "motet/latency.h"
 
+/* The folders that are to hold them. */
+bool outputs_make_folders(const settings *s);
+
 /* The diarization in every format that is wanted. */
 bool outputs_write_turns(const char *command, const settings *s, const motet_diarization *result,
                          const motet_document *document);

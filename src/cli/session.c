@@ -17,6 +17,7 @@
 #include "motet/file.h"
 #include "outputs.h"
 #include "progress.h"
+#include "voices.h"
 
 enum { MAX_CHANNELS = SESSION_SOURCES };
 
@@ -28,6 +29,7 @@ struct session {
     int count;
     motet_diarization *results[MAX_CHANNELS];
     event_sink sink;
+    motet_known *known;       /* voices; NULL: none */
     motet_recorder *recorder; /* NULL: nothing is recorded, or no longer */
     bool record_failed;
     double zero, told_at;
@@ -77,6 +79,7 @@ void session_destroy(session *s)
         channel_close(&s->channels[i]);
         motet_diarization_destroy(s->results[i]);
     }
+    motet_known_destroy(s->known);
     end_recording(s);
     event_sink_close(&s->sink);
     free(s);
@@ -101,6 +104,16 @@ static void on_samples(void *user, channel *c, const float *samples, size_t coun
     if (motet_recorder_write(s->recorder, (int)(c - s->channels), samples, count) != MOTET_OK) record_failed(s);
 }
 
+/* Known voices are read when the first model is there that they are for. */
+static motet_status know_voices(session *s, channel *c)
+{
+    const settings *wanted = s->request.settings;
+    motet_status status = MOTET_OK;
+    if (wanted->known && !s->known) status = motet_known_open(wanted->known, motet_live_describe(c->live), &s->known);
+    if (status == MOTET_OK) motet_live_know(c->live, s->known, &wanted->matching);
+    return status;
+}
+
 /* The channel of that name, made if need be. */
 static motet_status find_channel(session *s, const char *name, channel **out)
 {
@@ -111,8 +124,9 @@ static motet_status find_channel(session *s, const char *name, channel **out)
     channel *c = *out = &s->channels[s->count++];
     *c = (channel){.name = name, .zero = &s->zero, .tap = on_samples, .user = s};
     motet_status status = motet_live_create(&s->request.live, &c->live);
-    if (status == MOTET_OK) motet_live_listen(c->live, on_event, c);
-    return status;
+    if (status != MOTET_OK) return status;
+    motet_live_listen(c->live, on_event, c);
+    return know_voices(s, c);
 }
 
 int session_add(session *s, const char *name, motet_capture *capture)
@@ -257,8 +271,11 @@ static bool write_outputs(session *s)
                                    .options = &s->request.live.diarize,
                                    .elapsed_s = monotonic_seconds() - s->sink.began,
                                    .latency = motet_live_latency(c->live)};
-        written = outputs_write_turns(s->request.command, s->request.settings, s->results[i], &document) &&
-                  outputs_write_latency(s->request.command, s->request.settings, s->request.source, document.latency);
+        const settings *wanted = s->request.settings;
+        written = outputs_write_turns(s->request.command, wanted, s->results[i], &document) &&
+                  (!wanted->export_voices || voices_export(s->request.command, wanted->export_voices, file_id,
+                                                           document.diarizer, s->results[i])) &&
+                  outputs_write_latency(s->request.command, wanted, s->request.source, document.latency);
     }
     return written;
 }

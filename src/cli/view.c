@@ -12,23 +12,35 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "columns.h"
 #include "progress.h"
 
-enum { MOST_SPANS = 512, MOST_LANES = 64, MOST_COLUMNS = 400, LABEL = 24, NAME = 40, BYTES = 1 << 16 };
+enum {
+    MOST_SPANS = 512,
+    MOST_LANES = 64,
+    MOST_COLUMNS = 400,
+    BYTES_A_LINE = 4 * MOST_COLUMNS + 64,
+    LABEL = 24,
+    CHANNEL = 16,
+    NAME = 128,
+    BYTES = 1 << 16
+};
 
 static const double DRAW_EVERY = 0.25; /* seconds */
 static const double COLUMN = 0.5;      /* seconds of the stream */
 static const char RESTORE[] = "\033[?25h\033[?1049l";
 
 typedef struct view_lane {
-    char name[NAME]; /* "SPEAKER_00", with its channel before it when there are several */
-    double speech;   /* seconds of turns that have ended */
-    double last;     /* when he last spoke */
+    char channel[CHANNEL]; /* "" when there is only one */
+    int speaker;           /* -1: he has been merged into another */
+    char name[NAME];       /* "SPEAKER_00" or who it is, with the channel before it */
+    double speech;         /* seconds of turns that have ended */
+    double last;           /* when he last spoke */
 } view_lane;
 
 typedef struct span {
     int lane; /* -1: a gap */
-    char channel[16];
+    char channel[CHANNEL];
     int64_t turn;
     double start, end;
 } span;
@@ -69,26 +81,33 @@ void view_close(view *v)
 
 /* --- what is known --------------------------------------------------------------------------------------------- */
 
-static void name_lane(const char *channel, int speaker, char *name)
+static bool is_of(const char *kept, const char *channel)
 {
-    snprintf(name, NAME, "%s%sSPEAKER_%02d", channel ? channel : "", channel ? " " : "", speaker);
+    return !strncmp(kept, channel ? channel : "", CHANNEL - 1);
+}
+
+/* name: NULL while he has only his number. */
+static void name_lane(view_lane *lane, const char *channel, const char *name)
+{
+    char number[32];
+    snprintf(number, sizeof number, "SPEAKER_%02d", lane->speaker);
+    snprintf(lane->name, NAME, "%s%s%s", channel ? channel : "", channel ? " " : "", name ? name : number);
 }
 
 /* Of lanes that are too many the one that was silent longest makes room. */
 static int find_lane(view *v, const char *channel, int speaker)
 {
-    char name[NAME];
-    name_lane(channel, speaker, name);
     int oldest = 0;
     for (int i = 0; i < v->lane_count; i++) {
-        if (!strcmp(v->lanes[i].name, name)) return i;
+        if (v->lanes[i].speaker == speaker && is_of(v->lanes[i].channel, channel)) return i;
         if (v->lanes[i].last < v->lanes[oldest].last) oldest = i;
     }
     int at = v->lane_count < MOST_LANES ? v->lane_count++ : oldest;
     for (size_t i = 0; i < MOST_SPANS; i++)
         if (v->spans[i].lane == at) v->spans[i].end = v->spans[i].start;
-    v->lanes[at] = (view_lane){0};
-    memcpy(v->lanes[at].name, name, NAME);
+    v->lanes[at] = (view_lane){.speaker = speaker};
+    snprintf(v->lanes[at].channel, CHANNEL, "%s", channel ? channel : "");
+    name_lane(&v->lanes[at], channel, NULL);
     return at;
 }
 
@@ -102,7 +121,7 @@ static span *find_span(view *v, const char *channel, int64_t turn)
     size_t first = v->span_count > MOST_SPANS ? v->span_count - MOST_SPANS : 0;
     for (size_t i = v->span_count; i-- > first;) {
         span *s = &v->spans[i % MOST_SPANS];
-        if (s->turn == turn && !strncmp(s->channel, channel ? channel : "", sizeof s->channel - 1)) return s;
+        if (s->turn == turn && is_of(s->channel, channel)) return s;
     }
     return NULL;
 }
@@ -110,6 +129,7 @@ static span *find_span(view *v, const char *channel, int64_t turn)
 static void take_turn(view *v, const char *channel, const motet_live_event *event)
 {
     int lane = find_lane(v, channel, event->speaker);
+    if (event->name) name_lane(&v->lanes[lane], channel, event->name);
     span *s = event->kind == MOTET_LIVE_TURN_START ? NULL : find_span(v, channel, event->turn);
     if (!s) {
         s = new_span(v);
@@ -127,7 +147,7 @@ static void take_merge(view *v, const char *channel, const motet_live_event *eve
     for (size_t i = 0; i < MOST_SPANS; i++)
         if (v->spans[i].lane == from) v->spans[i].lane = into;
     v->lanes[into].speech += v->lanes[from].speech;
-    v->lanes[from].name[0] = '\0';
+    v->lanes[from].speaker = -1;
     v->lanes[from].last = -1;
 }
 
@@ -139,6 +159,9 @@ void view_take(view *v, const char *channel, const motet_live_event *event)
     case MOTET_LIVE_TURN_UPDATE:
     case MOTET_LIVE_TURN_END: take_turn(v, channel, event); break;
     case MOTET_LIVE_SPEAKER_MERGE: take_merge(v, channel, event); break;
+    case MOTET_LIVE_SPEAKER_NAME:
+        name_lane(&v->lanes[find_lane(v, channel, event->speaker)], channel, event->name);
+        break;
     case MOTET_LIVE_GAP: *new_span(v) = (span){.lane = -1, .turn = -1, .start = event->start, .end = event->end}; break;
     case MOTET_LIVE_STATS:
         v->stats = event->stats;
@@ -164,7 +187,8 @@ static void add(view *v, const char *format, ...)
 /* A line of what fits, and the rest of the terminal's line empty. */
 static void add_line(view *v, int row, const char *line)
 {
-    if (row <= v->rows) add(v, "\033[%d;1H%.*s\033[K", row, v->columns, line);
+    int taken;
+    if (row <= v->rows) add(v, "\033[%d;1H%.*s\033[K", row, (int)columns_fit(line, v->columns, &taken), line);
 }
 
 static const char *clock_text(double seconds, char *text, size_t size)
@@ -179,12 +203,14 @@ static const char *clock_text(double seconds, char *text, size_t size)
 
 static void draw_head(view *v, const view_state *state)
 {
-    char line[MOST_COLUMNS + 64], time[32], meter[11] = "----------", left[MOST_COLUMNS];
+    char line[BYTES_A_LINE], time[32], meter[11] = "----------", left[MOST_COLUMNS], padded[BYTES_A_LINE - 64];
     double db = state->peak > 1e-5 ? 20 * log10(state->peak) : -100;
     for (int i = 0; i < 10; i++) meter[i] = db > -60 + 6 * i ? '#' : '-';
     snprintf(left, sizeof left, "motet live   %s   %s%s%s", clock_text(state->time, time, sizeof time), state->source,
              *state->trouble ? ": " : "", state->trouble);
-    snprintf(line, sizeof line, "%-*.*s |%s| %4.0f dB", v->columns - 22, v->columns - 22, left, meter, db);
+    cli_make_printable(left);
+    columns_pad(left, v->columns - 22, padded, sizeof padded);
+    snprintf(line, sizeof line, "%s |%s| %4.0f dB", padded, meter, db);
     add_line(v, 1, line);
 }
 
@@ -221,7 +247,7 @@ static int choose_lanes(const view *v, int most, int *order)
     for (int i = 0; i < v->lane_count; i++) {
         int later = 0;
         for (int k = 0; k < v->lane_count; k++) later += v->lanes[k].last > v->lanes[i].last;
-        if (v->lanes[i].name[0] && later < most && count < most) order[count++] = i;
+        if (v->lanes[i].speaker >= 0 && later < most && count < most) order[count++] = i;
     }
     return count;
 }
@@ -240,12 +266,12 @@ static void draw_lanes(view *v, const view_state *state)
     for (int x = 0; x < width; x++)
         draw_column(v, now - (width - x) * COLUMN, order, lanes, &cells[0][x], sizeof cells[0]);
     for (int i = 0; i < v->rows - 5; i++) {
-        char line[MOST_COLUMNS + 64] = "", time[32];
+        char line[BYTES_A_LINE] = "", time[32], name[NAME];
         if (i < lanes) {
             const view_lane *l = &v->lanes[order[i]];
-            snprintf(line, sizeof line, "%c %-14.14s %7s|%.*s|",
-                     speaks_now(v, order[i], now - state->latency) ? '>' : ' ', l->name,
-                     clock_text(l->speech, time, sizeof time), width, cells[i]);
+            columns_pad(l->name, 14, name, sizeof name);
+            snprintf(line, sizeof line, "%c %s %7s|%.*s|", speaks_now(v, order[i], now - state->latency) ? '>' : ' ',
+                     name, clock_text(l->speech, time, sizeof time), width, cells[i]);
         }
         add_line(v, 3 + i, line);
     }

@@ -9,8 +9,9 @@
 
 const char *motet_live_kind_name(motet_live_kind kind)
 {
-    static const char *const names[MOTET_LIVE_KINDS] = {"speaker_new", "speaker_merge", "turn_start", "turn_update",
-                                                        "turn_end",    "gap",           "stats",      "turn_final"};
+    static const char *const names[MOTET_LIVE_KINDS] = {"speaker_new", "speaker_merge", "speaker_name",
+                                                        "turn_start",  "turn_update",   "turn_end",
+                                                        "gap",         "stats",         "turn_final"};
     return (unsigned)kind < MOTET_LIVE_KINDS ? names[kind] : "unknown";
 }
 
@@ -40,10 +41,16 @@ static void write_span(mt_json *json, const motet_live_event *event)
     mt_json_number(json, "end", event->end, 3);
 }
 
+static void write_name(mt_json *json, const motet_live_event *event)
+{
+    if (event->name) mt_json_string(json, "name", event->name);
+}
+
 static void write_turn(mt_json *json, const motet_live_event *event)
 {
     mt_json_int(json, "turn", event->turn);
     write_speaker(json, "speaker", event->speaker);
+    write_name(json, event);
     write_span(json, event);
     mt_json_number(json, "confidence", event->confidence, 3);
 }
@@ -69,8 +76,13 @@ static void write_body(mt_json *json, const motet_live_event *event)
     case MOTET_LIVE_SPEAKER_MERGE:
         write_speaker(json, "speaker", event->speaker);
         write_speaker(json, "into", event->into);
+        write_name(json, event);
         break;
-    case MOTET_LIVE_SPEAKER_NEW: write_speaker(json, "speaker", event->speaker); break;
+    case MOTET_LIVE_SPEAKER_NEW:
+    case MOTET_LIVE_SPEAKER_NAME:
+        write_speaker(json, "speaker", event->speaker);
+        write_name(json, event);
+        break;
     case MOTET_LIVE_GAP:
         write_span(json, event);
         mt_json_string(json, "reason", event->reason);

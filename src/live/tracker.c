@@ -17,9 +17,17 @@ void mt_tracker_init(mt_tracker *t, int dims, const mt_speaker_rules *rules, dou
     t->points.dims = dims;
 }
 
+static void forget_means(mt_tracker *t)
+{
+    mt_free(t->means.vectors);
+    mt_free(t->means.speakers);
+    t->means = (mt_mean_voices){0};
+}
+
 void mt_tracker_free(mt_tracker *t)
 {
     mt_points_free(&t->points);
+    forget_means(t);
     mt_free(t->owners);
     mt_free(t->speakers);
     t->owners = NULL;
@@ -294,13 +302,13 @@ static motet_status recognize(mt_tracker *t, crowd *c)
 
 /* --- voices to speakers ---------------------------------------------------------------------------------------- */
 
-/* The mean voice of every speaker that stands for himself; ids[k] is his number. */
-static motet_status make_centroids(mt_tracker *t, const crowd *c, float **vectors, int **ids, int *count)
+static motet_status find_means(mt_tracker *t, const crowd *c)
 {
     size_t dims = (size_t)c->points.dims, n = (size_t)t->speaker_count;
-    float *sums = *vectors = mt_alloc_zero(n * dims, sizeof *sums);
-    *ids = mt_alloc_array(n, sizeof **ids);
-    if (!sums || !*ids) return mt_fail_memory(n * dims * sizeof *sums);
+    forget_means(t);
+    float *sums = t->means.vectors = mt_alloc_zero(n * dims, sizeof *sums);
+    t->means.speakers = mt_alloc_array(n, sizeof *t->means.speakers);
+    if (!sums || !t->means.speakers) return mt_fail_memory(n * dims * sizeof *sums);
     for (size_t s = 0; s < n; s++) t->speakers[s].weight = 0;
     for (int i = 0; i < c->points.count; i++) {
         if (c->owners[i] < 0) continue;
@@ -308,24 +316,23 @@ static motet_status make_centroids(mt_tracker *t, const crowd *c, float **vector
         for (size_t d = 0; d < dims; d++) sum[d] += c->points.sums[(size_t)i * dims + d];
         t->speakers[c->owners[i]].weight += c->points.weights[i];
     }
-    *count = 0;
     for (size_t s = 0; s < n; s++) {
         float norm = sqrtf(mt_dot(sums + s * dims, sums + s * dims, (int)dims));
         if (!(norm > 0)) continue;
-        float *to = sums + (size_t)*count * dims;
+        float *to = sums + (size_t)t->means.count * dims;
         for (size_t d = 0; d < dims; d++) to[d] = sums[s * dims + d] / norm;
-        (*ids)[(*count)++] = (int)s;
+        t->means.speakers[t->means.count++] = (int)s;
     }
     return MOTET_OK;
 }
 
-static void place(mt_tracker *t, mt_record *record, size_t from, const float *vectors, const int *ids, int count)
+static void place(const mt_tracker *t, mt_record *record, size_t from)
 {
     for (size_t w = from; w < record->window_count; w++) {
         size_t first, end;
         mt_record_voices_of(record, w, &first, &end);
-        mt_speakers_place(record, w, vectors, count, &t->rules);
-        for (size_t v = first; v < end; v++) record->voices[v].speaker = ids[record->voices[v].speaker];
+        mt_speakers_place(record, w, t->means.vectors, t->means.count, &t->rules);
+        for (size_t v = first; v < end; v++) record->voices[v].speaker = t->means.speakers[record->voices[v].speaker];
     }
 }
 
@@ -344,22 +351,15 @@ static motet_status place_without_points(mt_tracker *t, mt_record *record, size_
 motet_status mt_tracker_window(mt_tracker *t, mt_record *record, size_t from)
 {
     crowd c;
-    float *vectors = NULL;
-    int *ids = NULL, count = 0;
     MT_TRY(settle(t, record));
     motet_status status = gather(t, record, &c);
     if (status == MOTET_OK && c.points.count) status = recognize(t, &c);
-    if (status == MOTET_OK && c.points.count) status = make_centroids(t, &c, &vectors, &ids, &count);
-    if (status == MOTET_OK) {
-        if (count)
-            place(t, record, from, vectors, ids, count);
-        else
-            status = place_without_points(t, record, from);
-    }
-    mt_free(vectors);
-    mt_free(ids);
+    if (status == MOTET_OK) status = find_means(t, &c);
     crowd_free(&c);
-    return status;
+    MT_TRY(status);
+    if (!t->means.count) return place_without_points(t, record, from);
+    place(t, record, from);
+    return MOTET_OK;
 }
 
 /* --- from a global pass ---------------------------------------------------------------------------------------- */

@@ -21,6 +21,13 @@ typedef struct mt_identity {
     int pending;     /* windows in a row for which his voices have lain with somebody else */
 } mt_identity;
 
+/* The mean voice of every speaker who stands for himself and has any. */
+typedef struct mt_mean_voices {
+    int count;
+    float *vectors; /* dims each, unit length */
+    int *speakers;  /* whose they are */
+} mt_mean_voices;
+
 typedef struct mt_tracker {
     mt_speaker_rules rules;
     float evidence;   /* seconds of clean voice, as windows sum it up, that make a new speaker */
@@ -31,6 +38,7 @@ typedef struct mt_tracker {
     mt_identity *speakers;
     int speaker_count;
     size_t speaker_capacity;
+    mt_mean_voices means; /* as of the last window */
 } mt_tracker;
 
 /* window_hops: how many hops a window is long. */

@@ -1,5 +1,5 @@
-/* The windows that matter are copied into a small record of their own, with their speakers numbered from 0, so that the
- * votes cost the same however many windows and speakers there have been. */
+/* The windows that matter are copied into a small record of their own, with their speakers, the persons they are taken
+ * for, numbered from 0, so that the votes cost the same however many windows and speakers there have been. */
 #include "live/turns.h"
 
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 void mt_live_turns_free(mt_live_turns *t)
 {
     mt_free(t->open);
-    *t = (mt_live_turns){.tell = t->tell, .user = t->user};
+    *t = (mt_live_turns){.tell = t->tell, .person = t->person, .user = t->user};
 }
 
 size_t mt_live_turns_first_window(const mt_live_turns *t, const mt_record *record)
@@ -43,7 +43,7 @@ static int number_speaker(tail *t, int speaker)
     return k;
 }
 
-static motet_status tail_make(const mt_record *record, size_t from, tail *t)
+static motet_status tail_make(const mt_live_turns *turns, const mt_record *record, size_t from, tail *t)
 {
     size_t windows = record->window_count - from, first, end;
     mt_record_voices_of(record, from, &first, &end);
@@ -66,7 +66,7 @@ static motet_status tail_make(const mt_record *record, size_t from, tail *t)
     }
     for (size_t v = 0; v < voices; v++) {
         t->record.voices[v] = record->voices[first + v];
-        t->record.voices[v].speaker = number_speaker(t, record->voices[first + v].speaker);
+        t->record.voices[v].speaker = number_speaker(t, turns->person(turns->user, record->voices[first + v].speaker));
     }
     return MOTET_OK;
 }
@@ -181,7 +181,7 @@ motet_status mt_live_turns_decide(mt_live_turns *t, const mt_record *record, siz
     if (from < record->window_count) {
         tail last;
         mt_runs runs = {0};
-        MT_TRY(tail_make(record, from, &last));
+        MT_TRY(tail_make(t, record, from, &last));
         motet_status status = last.count ? mt_turns_runs(&last.record, last.count, rules, &runs) : MOTET_OK;
         if (status == MOTET_OK && runs.count) {
             qsort(runs.items, runs.count, sizeof *runs.items, by_start);

@@ -22,6 +22,9 @@ typedef struct mt_live_turn {
 
 typedef motet_status (*mt_turn_teller)(void *user, const mt_live_turn *turn);
 
+/* Whose turns the voices of a tracker's speaker make. */
+typedef int (*mt_turn_person)(void *user, int speaker);
+
 typedef struct mt_live_turns {
     mt_live_turn *open; /* in the order of their ids */
     size_t count, capacity;
@@ -29,6 +32,7 @@ typedef struct mt_live_turns {
     int64_t decided;  /* the frames before it are */
     int64_t last_end; /* of all turns */
     mt_turn_teller tell;
+    mt_turn_person person;
     void *user;
 } mt_live_turns;
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Known voices as their users meet them: enroll, identify, diarize --known and --export-voices.
+# Known voices as their users meet them: enroll, identify, diarize --known and --export-voices, live too.
 #   voices.sh MOTET MAKE_AUDIO        MOTET_RUN="valgrind ..." runs every call under that; with MOTET_DATA also on people
 set -u
 motet=$(realpath "$1") make_audio=$(realpath "$2")
@@ -33,6 +33,7 @@ run 2 "" "--known is needed" identify speech.wav
 run 2 "" "no recording given" identify --known voices
 run 2 "" "--margin 3: expected a number" identify --known voices --margin 3 speech.wav
 run 2 "" "--similarity and --margin need --known" diarize --margin 0.1 speech.wav
+run 2 "" "--similarity and --margin need --known" live --similarity 0.1
 
 # --- prints of what is in the tree ---
 run 1 "" "missing.wav" enroll Anna missing.wav
@@ -51,6 +52,14 @@ run 0 '"speaker": "Anna Müller"' "" diarize --quiet -n 1 --known voices --forma
 run 0 "SPEAKER_00" "" diarize --quiet --export-voices exported speech.wav
 check "a print for each speaker" test "$(ls exported | wc -l)" = "$(cut -d' ' -f8 stdout | sort -u | wc -l)"
 run 0 "speech SPEAKER_00" "" identify --known exported speech.wav
+
+# --- while they speak ---
+run 0 "speech_SPEAKER_00 <NA> <NA>$" "SPEAKER_0. is speech SPEAKER_0" diarize --realtime --speed 100 --known exported speech.wav
+run 0 '"event": "speaker_name", .*"name": "speech SPEAKER_00"' "" diarize --quiet --realtime --speed 100 --known exported --format jsonl speech.wav
+check "final turns bear names" sh -c 'tail -1 stdout | grep -q "\"event\": \"turn_final\", .*\"name\": \"speech SPEAKER_0"'
+run 0 "SPEAKER_00" "" diarize --quiet --realtime --speed 100 --export-voices while speech.wav
+check "a print for each speaker" test "$(ls while | wc -l)" = "$(cut -d' ' -f8 stdout | sort -u | wc -l)"
+run 1 "" "nowhere: .*[Nn]o such file" diarize --realtime --known nowhere speech.wav
 
 # --- prints that are bad ---
 run 1 "" "nowhere: .*[Nn]o such file" identify --known nowhere speech.wav

@@ -1,6 +1,6 @@
 /* The live session on the shipped conversation: the same events however the samples were cut, final turns that are a
- * file's, labels that stay, gaps, windows left out, memory that runs out; and the lines of JSON against their schema.
- */
+ * file's, labels that stay, known voices, gaps, windows left out, memory that runs out; and the lines of JSON against
+ * their schema. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +28,8 @@ typedef struct ear {
     bool ended[MOST_TURNS];
     int turn_count, speaker_count;
     bool gone[MOST_SPEAKERS];
+    char names[MOST_SPEAKERS][32]; /* "": not known */
+    int final_turns, final_names;  /* of known people */
     int gaps;
     motet_live_event gap; /* the last one */
     motet_live_stats stats;
@@ -38,6 +40,7 @@ static void hear_turn(ear *e, const motet_live_event *event)
 {
     assert_in_range(event->turn, 0, MOST_TURNS - 1);
     assert_true(event->speaker < e->speaker_count && !e->gone[event->speaker]);
+    assert_string_equal(event->name ? event->name : "", e->names[event->speaker]);
     assert_true(event->start < event->end && event->end <= event->time + 1e-9);
     assert_true(event->confidence >= 0 && event->confidence <= 1);
     motet_live_event *turn = &e->turns[event->turn];
@@ -60,14 +63,27 @@ static int hear(void *user, const motet_live_event *event)
 {
     ear *e = user;
     switch (event->kind) {
-    case MOTET_LIVE_SPEAKER_NEW: assert_int_equal(event->speaker, e->speaker_count++); break;
-    case MOTET_LIVE_SPEAKER_MERGE: e->gone[event->speaker] = true; break;
+    case MOTET_LIVE_SPEAKER_NEW:
+        assert_int_equal(event->speaker, e->speaker_count);
+        snprintf(e->names[e->speaker_count++], sizeof e->names[0], "%s", event->name ? event->name : "");
+        break;
+    case MOTET_LIVE_SPEAKER_MERGE:
+        assert_true(!e->gone[event->speaker] && !e->gone[event->into]);
+        e->gone[event->speaker] = true;
+        break;
+    case MOTET_LIVE_SPEAKER_NAME:
+        assert_string_equal(e->names[event->speaker], ""); /* a name stays */
+        snprintf(e->names[event->speaker], sizeof e->names[0], "%s", event->name);
+        break;
     case MOTET_LIVE_GAP:
         e->gaps++;
         e->gap = *event;
         break;
     case MOTET_LIVE_STATS: e->stats = event->stats; return 0;
-    case MOTET_LIVE_TURN_FINAL: break;
+    case MOTET_LIVE_TURN_FINAL:
+        e->final_turns++;
+        e->final_names += event->name != NULL;
+        break;
     default: hear_turn(e, event);
     }
     mt_text_add(&e->text, "%s %.3f %lld %d %d %.3f %.3f %.4f\n", motet_live_kind_name(event->kind), event->time,
@@ -173,6 +189,70 @@ static void final_turns_are_those_of_a_file(void **state)
     mt_free(heard.text.bytes);
     motet_live_destroy(live);
     motet_diarizer_destroy(diarizer);
+}
+
+/* Prints of the conversation's own speakers, two of them of one person. */
+static motet_known *make_known(const char *folder)
+{
+    static const char *const names[] = {"Anna", "Berta", "Anna", "Dora"};
+    motet_diarize_options options;
+    motet_diarizer *diarizer;
+    motet_diarization *result;
+    motet_known *known;
+    motet_diarize_options_init(&options);
+    options.model = model;
+    options.speakers = 4;
+    assert_int_equal(motet_diarizer_create(&options, &diarizer), MOTET_OK);
+    assert_int_equal(motet_diarizer_push(diarizer, samples, sample_count), MOTET_OK);
+    assert_int_equal(motet_diarizer_finish(diarizer, &result), MOTET_OK);
+    assert_int_equal(result->speaker_count, 4);
+    for (size_t k = 0; k < 4; k++) {
+        motet_voiceprint *print;
+        char path[256], *text;
+        size_t length;
+        snprintf(path, sizeof path, "%s/%zu.json", folder, k);
+        assert_int_equal(motet_voiceprint_create(names[k], motet_diarizer_describe(diarizer), &print), MOTET_OK);
+        assert_int_equal(motet_voiceprint_add(print, result, k), MOTET_OK);
+        assert_int_equal(motet_voiceprint_write(print, &text, &length), MOTET_OK);
+        assert_int_equal(motet_file_write(path, text, length), MOTET_OK);
+        motet_string_free(text);
+        motet_voiceprint_destroy(print);
+    }
+    assert_int_equal(motet_known_open(folder, motet_diarizer_describe(diarizer), &known), MOTET_OK);
+    for (size_t k = 0; k < 4; k++) {
+        char path[256];
+        snprintf(path, sizeof path, "%s/%zu.json", folder, k);
+        remove(path);
+    }
+    motet_diarization_destroy(result);
+    motet_diarizer_destroy(diarizer);
+    return known;
+}
+
+/* Whoever is known is called by his name, once; two speakers of one name become one. */
+static void known_voices_get_their_names(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/test_live_XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    motet_known *known = make_known(folder);
+    remove(folder);
+    motet_live *live = open_live(1, 2, &heard);
+    motet_live_know(live, known, NULL);
+    push(live, 0, LENGTH, 1600);
+    int annas = 0, all = 0;
+    for (int s = 0; s < heard.speaker_count; s++) {
+        all += heard.names[s][0] != '\0' && !heard.gone[s];
+        annas += !strcmp(heard.names[s], "Anna") && !heard.gone[s];
+    }
+    assert_int_equal(annas, 1);
+    assert_int_equal(all, 3);
+    motet_string_free(finish(live));
+    assert_true(heard.final_turns > 2);
+    assert_int_equal(heard.final_names, heard.final_turns);
+    mt_free(heard.text.bytes);
+    motet_live_destroy(live);
+    motet_known_destroy(known);
 }
 
 /* No frame that is shown was heard longer ago than the latency, but for the end of a pause that turned out to be one.
@@ -304,7 +384,8 @@ static void events_fit_their_schema(void **state)
     json_t *schema = json_load_file(MOTET_SOURCE_DIR "/include/motet/live.schema.json", 0, NULL);
     assert_non_null(schema);
     for (int kind = 0; kind < MOTET_LIVE_KINDS; kind++) {
-        motet_live_event event = {.kind = (motet_live_kind)kind, .late_ms = 3, .reason = "a \"reason\""};
+        motet_live_event event = {
+            .kind = (motet_live_kind)kind, .late_ms = 3, .name = "Anna", .reason = "a \"reason\""};
         char *text;
         size_t length;
         assert_int_equal(motet_live_event_write(&event, "mic", 1e9 + 0.25, &text, &length), MOTET_OK);
@@ -329,11 +410,9 @@ static void events_fit_their_schema(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_same_events_however_they_come),
-        cmocka_unit_test(final_turns_are_those_of_a_file),
-        cmocka_unit_test(the_latency_is_kept),
-        cmocka_unit_test(a_gap_is_silence_and_told),
-        cmocka_unit_test(windows_are_left_out_when_work_is_behind),
+        cmocka_unit_test(the_same_events_however_they_come), cmocka_unit_test(final_turns_are_those_of_a_file),
+        cmocka_unit_test(known_voices_get_their_names),      cmocka_unit_test(the_latency_is_kept),
+        cmocka_unit_test(a_gap_is_silence_and_told),         cmocka_unit_test(windows_are_left_out_when_work_is_behind),
         cmocka_unit_test(settings_that_cannot_be),
 #ifndef __SANITIZE_THREAD__ /* it has nothing to tell about threads */
         cmocka_unit_test(memory_may_run_out_anywhere),
