@@ -1,23 +1,11 @@
 #!/bin/bash
 # motet live against a real PulseAudio: a private server with null sinks, speech played into them and heard from their
-# monitors; the server restarted, a device taken away, the program stopped, its output closed.
+# monitors; the server restarted, a device taken away, the program stopped or killed, its output closed, its disk full.
 #   live.sh MOTET            ends with 77 when PulseAudio's programs are not installed
 set -u
 motet=$(realpath "$1")
 root=$(cd "$(dirname "$0")/../.." && pwd)
-for program in pulseaudio pactl paplay; do
-    command -v $program >/dev/null || { echo "skipped: $program is not installed (Debian: pulseaudio, pulseaudio-utils)"; exit 77; }
-done
-work=$(mktemp -d)
-export XDG_RUNTIME_DIR=$work HOME=$work PULSE_SERVER=unix:$work/native PULSE_COOKIE=$work/cookie
-cd "$work" || exit 1
-server= programs=()
-cleanup() {
-    kill $server "${programs[@]}" 2>/dev/null
-    wait 2>/dev/null
-    rm -rf "$work"
-}
-trap cleanup EXIT
+. "$root/tests/live/server.sh"
 cases=0 failures=0
 check() { # DESCRIPTION COMMAND...: the command must succeed
     local what=$1
@@ -28,37 +16,6 @@ check() { # DESCRIPTION COMMAND...: the command must succeed
     echo "FAILED: $what"
     sed 's/^/  | /' check.out | tail -3
     tail -3 stderr | sed 's/^/  | /'
-}
-
-start_server() {
-    rm -f native
-    pulseaudio -n --daemonize=no --exit-idle-time=-1 --use-pid-file=no --disable-shm=yes --log-target=null \
-        -L "module-native-protocol-unix auth-anonymous=1 socket=$work/native" \
-        -L "module-null-sink sink_name=room rate=48000" -L "module-null-sink sink_name=call rate=44100" &
-    server=$!
-    for _ in $(seq 100); do
-        pactl info >/dev/null 2>&1 && return
-        sleep 0.1
-    done
-    echo "FAILED: the sound server does not start"
-    exit 1
-}
-
-stop_server() {
-    kill $server
-    wait $server 2>/dev/null
-}
-
-play() { # SINK: the sample conversation, from its beginning
-    paplay --device="$1" "$root/samples/conversation.flac" >/dev/null 2>&1 &
-    programs+=($!)
-    disown
-}
-
-stop_playing() {
-    kill "${programs[@]}" 2>/dev/null
-    programs=()
-    sleep 0.3
 }
 
 listen() { # OPTION...: starts the program in the background
