@@ -71,6 +71,7 @@ static bool write_json(event_sink *sink, const char *channel, const motet_live_e
     bool gone = errno == EPIPE;
     if (!gone) cli_say(sink->command, "events: cannot write: %s; going on without them", strerror(errno));
     close_json(sink);
+    sink->failed = !gone;
     return !gone;
 }
 

@@ -13,6 +13,7 @@ typedef struct event_sink {
     FILE *json;   /* NULL: nobody wants them */
     view *view;   /* for people, NULL: none */
     bool lines;   /* instead of it, on stderr */
+    bool failed;  /* the lines of JSON could not be written to their end */
     double began; /* monotonic seconds */
 } event_sink;
 

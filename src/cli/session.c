@@ -302,8 +302,9 @@ int session_run(session *s)
         if (status == MOTET_OK) status = finish(s);
         event_sink_end(&s->sink);
         end_recording(s);
+        bool whole = all_whole(s) && !s->record_failed && !s->sink.failed;
         if (status == MOTET_OK)
-            code = !write_outputs(s) ? EXIT_FAILED : all_whole(s) && !s->record_failed ? EXIT_DONE : EXIT_PARTLY;
+            code = !write_outputs(s) ? EXIT_FAILED : whole ? EXIT_DONE : EXIT_PARTLY;
         else
             cli_say(r->command, "%s", motet_error_message());
     }

@@ -90,7 +90,7 @@ static motet_status tell(motet_live *l, motet_live_event *event)
     event->time = (double)l->heard * l->info->frame;
     double captured =
         event->kind == MOTET_LIVE_STATS || event->kind == MOTET_LIVE_GAP ? -1 : captured_at(l, event->time);
-    event->late_ms = captured < 0 ? -1 : (now_seconds() - captured) * 1e3;
+    event->late_ms = captured < 0 ? -1 : fmax(0, (now_seconds() - captured) * 1e3);
     if (l->listener && l->listener(l->user, event))
         return mt_fail(MOTET_ERROR_CANCELLED, "cancelled after %.1f s of audio", event->time);
     return MOTET_OK;

@@ -142,6 +142,70 @@ check "nothing left out" sh -c 'grep stats out/*.jsonl | tail -1 | grep -q "\"dr
 check "the time line is right" time_is_right
 stop_playing
 
+# --- the device is suspended for a while ---
+fresh
+play room
+listen --source monitor --for 12s
+sleep 4
+pactl suspend-sink room 1
+sleep 2
+pactl suspend-sink room 0
+wait $program
+check "a suspended device: it ends well" test $? = 0
+check "the gap is told" has gap 'the device is suspended'
+check "speech after it" sh -c 'grep turn_start out/*.jsonl | tail -1 | grep -qE "\"time\": ([6-9]|1[0-2])\."'
+check "the time line is right" time_is_right
+stop_playing
+
+# --- the disk is full ---
+mkdir small
+if mount -t tmpfs -o size=64k tmpfs small 2>/dev/null; then
+    fresh
+    play room
+    listen --source monitor --for 12s --record small/talk.flac
+    wait $program
+    check "a recording that fills its disk: the rest is done" test $? = 3
+    check "why it ended is said" grep -q 'small/talk.flac: cannot write: No space left on device; the recording ends' stderr
+    check "turns go on" sh -c 'grep turn_start out/*.jsonl | tail -1 | grep -qE "\"time\": ([6-9]|1[0-2])\."'
+    check "and are written" grep -q '^SPEAKER live-' out/*.rttm
+    check "the time line is right" time_is_right
+    "$motet" diarize --quiet --partial small/talk.flac >part.rttm 2>stderr
+    check "what was recorded can be read" test -s part.rttm
+    stop_playing
+    rm small/talk.flac
+    fresh
+    play room
+    "$motet" live --plain --source monitor --for 12s --format jsonl --format rttm --output small >stdout 2>stderr &
+    program=$!
+    sleep 4
+    head -c 100000 /dev/zero >small/filler 2>/dev/null
+    wait $program
+    check "events that fill their disk: it does not end well" test $? = 1
+    check "why is said" grep -q 'cannot write: No space left on device' stderr
+    check "what was written is whole lines but for the last" sh -c 'head -n -1 small/*.jsonl | grep -q "turn_start" && ! head -n -1 small/*.jsonl | grep -qv "^{.*}$"'
+    stop_playing
+    umount small
+else
+    echo "left out: a disk that is full, no tmpfs can be mounted"
+fi
+play room
+"$motet" live --plain --source monitor --for 6s --format jsonl >/dev/full 2>stderr
+check "events that cannot be written: partly done" test $? = 3
+check "why is said, once" test "$(grep -c 'events: cannot write: No space left on device; going on without them' stderr)" = 1
+stop_playing
+
+# --- the program is killed: what was recorded is there up to the last seconds ---
+fresh
+play room
+listen --source monitor --record talk.flac
+sleep 10
+kill -KILL $program
+wait $program 2>/dev/null
+"$motet" diarize --quiet --partial talk.flac --format json >part.json 2>stderr
+check "the recording of a killed session" awk '/"duration"/ { gsub(/[^0-9.]/, "", $0); print; exit !($0 > 6.5) }' part.json
+check "the events" sh -c 'head -n -1 out/*.jsonl | grep -q turn_start'
+stop_playing
+
 # --- two channels ---
 fresh
 play room
@@ -187,29 +251,56 @@ listen --source monitor --until-silence 2s
 wait $program
 check "silence ends it" test $? = 0
 
+# --- known voices ---
+"$motet" diarize --quiet --export-voices voices "$root/samples/conversation.flac" >/dev/null 2>stderr
+sed -i 's/"conversation SPEAKER_00"/"Anna Müller"/' voices/*_00.json
+sed -i 's/"conversation SPEAKER_01"/"王小明"/' voices/*_01.json
+fresh
+play room
+listen --source monitor --for 24s --known voices
+wait $program
+check "known voices: it ends well" test $? = 0
+check "a name is told" has speaker_name '"name": "Anna Müller"'
+check "turns bear it from then on" sh -c 'grep turn_ out/*.jsonl | grep -v final | tail -20 | grep -q "\"name\": \"Anna Müller\""'
+check "final turns bear it" grep -q ' Anna_Müller ' out/*.rttm
+stop_playing
+
 # --- the view, in a terminal ---
 fits() { # COLUMNS ROWS: the picture is of that size, and all of it is there
     awk -v columns="$1" -v rows="$2" '
         length($0) > columns { print "a line of", length($0) > "/dev/stderr"; bad = 1 }
-        /^motet live .*dB$/ { head = 1 } /SPEAKER_00 .*\|.*[#=].*\|$/ { lane = 1 } /now\|$/ { axis = 1 } /\^C ends/ { status = NR == rows }
+        /^motet live .*dB$/ { head = 1 } /Anna M.*ller .*\|.*[#=].*\|$/ { lane = 1 } /now\|$/ { axis = 1 } /\^C ends/ { status = NR == rows }
         END { print NR, head, lane, axis, status; exit bad || !(head && lane && axis && status) }'
+}
+
+take_picture() { # with a byte for every column of the names
+    $terminal capture-pane -p | sed 's/ü/u/; s/王小明/xxxxxx/' >picture
+}
+
+lanes_in_line() {
+    sed -n 's/^\(.*[0-9]:[0-9][0-9]\)|.*|$/\1/p' picture | awk '{ print; wrong += length($0) != 24 } END { exit wrong || NR < 2 }'
 }
 
 if command -v tmux >/dev/null; then
     fresh
     terminal="tmux -S $work/tmux"
-    $terminal -f /dev/null new-session -d -x 80 -y 24 "$motet live --source monitor --output out; sleep 60"
+    $terminal -u -f /dev/null new-session -d -x 80 -y 24 "$motet live --source monitor --known voices --output out; sleep 60"
     play room
-    sleep 8
-    $terminal capture-pane -p >picture
+    for _ in $(seq 60); do # until both have been heard for long enough
+        take_picture
+        grep -q Anna picture && grep -q xxxxxx picture && break
+        sleep 0.5
+    done
     check "the view at 80x24" fits 80 24 <picture
+    check "its lanes stand in line" lanes_in_line
     $terminal resize-window -x 200 -y 60
     sleep 1.5
-    $terminal capture-pane -p >picture
+    take_picture
     check "the view at 200x60" fits 200 60 <picture
+    check "its lanes stand in line" lanes_in_line
     $terminal send-keys C-c
     sleep 2
-    $terminal capture-pane -p >picture
+    take_picture
     check "the terminal as it was" sh -c '! grep -q "now|" picture && grep -q "capture to event" picture'
     check "^C ends with final turns" test -s out/live-*.rttm
     $terminal kill-server
