@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """The bars of a live session, one table.
 
-    live.py MOTET [accuracy] [latency [SECONDS]] [memory [HOURS]]        default: accuracy latency
+    live.py MOTET [accuracy] [latency] [memory] [--folder F] [--minutes N] [--hours N]       default: accuracy latency
 
-accuracy: $MOTET_DATA/conversations through `diarize --realtime` at 0.5, 1, 2 and 5 s latency: pooled DER of the turns as they
-were shown, of the final turns, and of a file at the same hop; the share of shown frames whose label changed later without a
-merge, and, for what it is worth, the share that the final turns label otherwise (speakers mapped as scoring does).
-latency: ten minutes of `motet live` on a null sink of a private PulseAudio (as tests/live has it): capture to event, CPU.
-memory: hours of the conversations over and over at --speed 20: resident memory after ten minutes and at the end. With a third
-of an hour it takes a minute; six hours take eighteen.
+accuracy: the recordings of the folder ($MOTET_DATA/conversations unless --folder) through `diarize --realtime` at 0.5, 1, 2
+and 5 s latency: pooled DER of the turns as they were shown, of the final turns, and of a file at the same hop; the share of
+shown frames whose label changed later without a merge, and, for what it is worth, the share that the final turns label
+otherwise (speakers mapped as scoring does).
+latency: ten minutes (--minutes) of `motet live` on a null sink of a private PulseAudio (as tests/live has it), the recordings
+playing into it: capture to event, misses, drops, CPU.
+memory: six hours (--hours) of the recordings over and over at --speed 20, which takes eighteen minutes: resident memory after
+ten minutes of them and at the end.
 """
+import argparse
 import glob
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -21,7 +25,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.join(HERE, "..", "..")
-DATA = os.path.join(os.environ.get("MOTET_DATA", os.path.join(ROOT, "../shared/data")), "conversations")
+CONVERSATIONS = os.path.join(os.environ.get("MOTET_DATA", os.path.join(ROOT, "../shared/data")), "conversations")
 
 
 def row(name, figure, bar=""):
@@ -38,12 +42,12 @@ def pooled(motet, reference, hypothesis):
     return report["pooled"]["der_percent"]
 
 
-def accuracy(motet):
-    recordings = sorted(glob.glob(os.path.join(DATA, "*.flac")))
+def accuracy(motet, options):
+    recordings = sorted(glob.glob(os.path.join(options.folder, "*.flac")))
     with tempfile.TemporaryDirectory() as work:
         offline = os.path.join(work, "offline")
         run(motet, "diarize", "--quiet", "--hop", "0.5", "--output", offline, *recordings)
-        base = pooled(motet, DATA, offline)
+        base = pooled(motet, options.folder, offline)
         row("a file, hop 0.5 s: DER, %", f"{base:.2f}")
         for latency, allowed in ((0.5, None), (1, 6), (2, None), (5, 2)):
             final, shown = os.path.join(work, f"final{latency}"), os.path.join(work, f"shown{latency}")
@@ -59,7 +63,7 @@ def accuracy(motet):
                     out.write(made.stdout)
                 counts = [int(n) for n in made.stderr.split()]
                 frames, flips = frames + counts[0], flips + counts[1]
-            live, end = pooled(motet, DATA, shown), pooled(motet, DATA, final)
+            live, end = pooled(motet, options.folder, shown), pooled(motet, options.folder, final)
             bar = f"(bar {base + allowed:.2f})" if allowed else ""
             row(f"live, {latency} s latency: DER, %", f"{live:.2f}", bar)
             row("    final turns: DER, %", f"{end:.2f}", f"(bar {base - 0.5:.2f} to {base + 0.5:.2f})")
@@ -84,16 +88,17 @@ class Server:
             time.sleep(0.1)
         raise SystemExit("the sound server does not start")
 
-    def play(self):
-        loop = f'while :; do for f in {DATA}/*.flac; do paplay --device=room "$f"; done; done'
+    def play(self, folder):
+        loop = f'while :; do for f in {shlex.quote(folder)}/*.flac; do paplay --device=room "$f"; done; done'
         return subprocess.Popen(["bash", "-c", loop], env=self.environment, start_new_session=True,
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def latency(motet, seconds=600):
+def latency(motet, options):
+    seconds = round(60 * options.minutes)
     with tempfile.TemporaryDirectory() as work:
         server = Server(work)
-        player = server.play()
+        player = server.play(options.folder)
         try:
             program = subprocess.Popen([motet, "live", "--plain", "--quiet", "--source", "monitor", "--for", f"{seconds}s", "--format",
                                         "jsonl"], env=server.environment, stdout=subprocess.PIPE, text=True)
@@ -118,10 +123,11 @@ def resident(pid):
     return int(found["VmRSS"]) / 1024, int(found["RssAnon"]) / 1024
 
 
-def memory(motet, hours=6):
+def memory(motet, options):
+    hours = options.hours
     with tempfile.TemporaryDirectory(dir="/var/tmp") as work:
         audio, seconds = os.path.join(work, "long.flac"), int(3600 * hours)
-        run(os.path.join(os.path.dirname(motet), "tests", "join_audio"), audio, str(seconds), *sorted(glob.glob(DATA + "/*.flac")))
+        run(os.path.join(os.path.dirname(motet), "tests", "join_audio"), audio, str(seconds), *sorted(glob.glob(options.folder + "/*.flac")))
         program = subprocess.Popen([motet, "diarize", "--quiet", "--realtime", "--speed", "20", "--format", "jsonl", audio],
                                    stdout=subprocess.PIPE, text=True)
         early = late = most = None
@@ -141,11 +147,15 @@ def memory(motet, hours=6):
 
 
 def main():
-    motet, wanted = os.path.abspath(sys.argv[1]), sys.argv[2:] or ["accuracy", "latency"]
-    while wanted:
-        name = wanted.pop(0)
-        argument = [float(wanted.pop(0))] if wanted and re.fullmatch(r"[0-9.]+", wanted[0]) else []
-        {"accuracy": accuracy, "latency": lambda m, s=600: latency(m, int(s)), "memory": memory}[name](motet, *argument)
+    parser = argparse.ArgumentParser(usage=__doc__, add_help=False)
+    parser.add_argument("motet")
+    parser.add_argument("tables", nargs="*", choices=["accuracy", "latency", "memory", []])
+    parser.add_argument("--folder", default=CONVERSATIONS)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--hours", type=float, default=6)
+    options = parser.parse_args()
+    for table in options.tables or ["accuracy", "latency"]:
+        globals()[table](os.path.abspath(options.motet), options)
 
 
 main()
