@@ -7,25 +7,12 @@
 
 #include "core/memory.h"
 #include "diarize/diarizer.h"
+#include "live/persons.h"
 #include "live/refine.h"
 #include "live/tracker.h"
 #include "live/turns.h"
 
 enum { SILENCE = 1600 }; /* samples of a gap pushed at a time */
-
-static const double NAME_EVIDENCE = 2; /* seconds of somebody's speech that a name needs ... */
-static const double MATCH_FOR = 2;     /* ... and for how long his voice must have matched it */
-
-/* A speaker of the tracker as he is shown. Speakers who turn out to be one person form a tree, whose root is shown for
- * all of them; a tree once grown stays. */
-typedef struct shown {
-    int number;        /* -1: not yet */
-    int into;          /* -1: he is a root */
-    bool merge_taken;  /* the tracker has merged him, and that has been told */
-    const char *name;  /* of somebody known; a root's */
-    const char *match; /* the known voice that his has matched of late ... */
-    int matches;       /* ... for so many windows */
-} shown;
 
 struct motet_live {
     motet_live_options options;
@@ -33,16 +20,11 @@ struct motet_live {
     const motet_diarizer_info *info;
     mt_tracker tracker;
     mt_live_turns turns;
+    mt_persons persons;
     mt_refiner refiner;
     motet_latency *latency;
     motet_live_listener listener;
     void *user;
-    const motet_known *known; /* NULL: nobody is */
-    motet_known_options matching;
-
-    shown *shown; /* a tracker's speaker each */
-    size_t shown_count, shown_capacity;
-    int next_number;
 
     int64_t samples, heard; /* samples that came in; frames of them that windows have covered */
     int64_t samples_a_frame;
@@ -85,8 +67,9 @@ static double captured_at(const motet_live *l, double seconds)
     return l->origin.captured - ((double)l->samples / l->info->sample_rate - seconds - l->lookahead);
 }
 
-static motet_status tell(motet_live *l, motet_live_event *event)
+static motet_status tell(void *user, motet_live_event *event)
 {
+    motet_live *l = user;
     event->time = (double)l->heard * l->info->frame;
     double captured =
         event->kind == MOTET_LIVE_STATS || event->kind == MOTET_LIVE_GAP ? -1 : captured_at(l, event->time);
@@ -96,38 +79,10 @@ static motet_status tell(motet_live *l, motet_live_event *event)
     return MOTET_OK;
 }
 
-static motet_status make_room(motet_live *l, int speaker)
-{
-    while ((int)l->shown_count <= speaker) {
-        if (!mt_reserve((void **)&l->shown, l->shown_count, &l->shown_capacity, sizeof *l->shown))
-            return mt_fail_memory(l->shown_count * sizeof *l->shown);
-        l->shown[l->shown_count++] = (shown){.number = -1, .into = -1};
-    }
-    return MOTET_OK;
-}
-
-static int root_of(const motet_live *l, int speaker)
-{
-    while (l->shown[speaker].into >= 0) speaker = l->shown[speaker].into;
-    return speaker;
-}
-
 static int person_of(void *user, int speaker)
 {
-    return root_of(user, speaker);
-}
-
-/* The number a root is shown by; he is introduced when he has none. */
-static motet_status introduce(motet_live *l, int speaker, int *number)
-{
-    shown *s = &l->shown[speaker];
-    if (s->number < 0) {
-        s->number = l->next_number++;
-        motet_live_event event = {.kind = MOTET_LIVE_SPEAKER_NEW, .speaker = s->number, .name = s->name};
-        MT_TRY(tell(l, &event));
-    }
-    *number = s->number;
-    return MOTET_OK;
+    const motet_live *l = user;
+    return mt_persons_root(&l->persons, speaker);
 }
 
 static motet_status tell_turn(void *user, const mt_live_turn *turn)
@@ -139,81 +94,9 @@ static motet_status tell_turn(void *user, const mt_live_turn *turn)
                               .turn = turn->id,
                               .start = (double)turn->start * l->info->frame,
                               .end = (double)turn->end * l->info->frame,
-                              .confidence = mean < 1 ? mean : 1,
-                              .name = l->shown[turn->speaker].name};
-    MT_TRY(introduce(l, turn->speaker, &event.speaker));
+                              .confidence = mean < 1 ? mean : 1};
+    MT_TRY(mt_persons_introduce(&l->persons, turn->speaker, &event.speaker, &event.name));
     return tell(l, &event);
-}
-
-/* --- who is one person ----------------------------------------------------------------------------------------- */
-
-static motet_status name_root(motet_live *l, int root, const char *name)
-{
-    shown *s = &l->shown[root];
-    s->name = name;
-    motet_live_event event = {.kind = MOTET_LIVE_SPEAKER_NAME, .speaker = s->number, .name = name};
-    return s->number < 0 ? MOTET_OK : tell(l, &event);
-}
-
-/* Two roots become one, unless they are known to be two people. */
-static motet_status unite(motet_live *l, int from, int into)
-{
-    shown *one = &l->shown[from], *other = &l->shown[into];
-    if (from == into || (one->name && other->name && strcmp(one->name, other->name))) return MOTET_OK;
-    one->into = into;
-    if (one->number >= 0) {
-        motet_live_event event = {.kind = MOTET_LIVE_SPEAKER_MERGE, .speaker = one->number, .name = other->name};
-        MT_TRY(mt_live_turns_end(&l->turns, from));
-        MT_TRY(introduce(l, into, &event.into));
-        MT_TRY(tell(l, &event));
-    }
-    return one->name && !other->name ? name_root(l, into, one->name) : MOTET_OK;
-}
-
-static motet_status take_merges(motet_live *l)
-{
-    for (int s = 0; s < l->tracker.speaker_count; s++) {
-        int into = l->tracker.speakers[s].merged_into;
-        if (into < 0 || l->shown[s].merge_taken) continue;
-        l->shown[s].merge_taken = true;
-        MT_TRY(unite(l, root_of(l, s), root_of(l, into)));
-    }
-    return MOTET_OK;
-}
-
-/* The root that bears a name, -1: nobody. */
-static int find_name(const motet_live *l, const char *name)
-{
-    for (size_t s = 0; s < l->shown_count; s++)
-        if (l->shown[s].into < 0 && l->shown[s].name && !strcmp(l->shown[s].name, name)) return (int)s;
-    return -1;
-}
-
-/* Whether the speaker's mean voice has matched one known voice for long enough. */
-static bool matches(motet_live *l, int speaker, const float *voice)
-{
-    shown *s = &l->shown[speaker];
-    motet_match match;
-    motet_known_match(l->known, voice, &l->matching, &match);
-    bool same = match.known && s->match && !strcmp(s->match, match.name);
-    s->matches = same ? s->matches + 1 : match.known;
-    s->match = match.known ? match.name : NULL;
-    return s->matches * l->info->hop >= MATCH_FOR;
-}
-
-static motet_status name_speakers(motet_live *l)
-{
-    const mt_mean_voices *means = &l->tracker.means;
-    double evidence = NAME_EVIDENCE * l->info->window / l->info->hop; /* every second is in that many windows */
-    for (int k = 0; l->known && k < means->count; k++) {
-        int speaker = means->speakers[k], root = root_of(l, speaker);
-        if (l->shown[root].name || (double)l->tracker.speakers[speaker].weight < evidence ||
-            !matches(l, speaker, means->vectors + (size_t)k * (size_t)l->info->voice_dims))
-            continue;
-        int bearer = find_name(l, l->shown[speaker].match);
-        MT_TRY(bearer < 0 ? name_root(l, root, l->shown[speaker].match) : unite(l, root, bearer));
-    }
-    return MOTET_OK;
 }
 
 /* --- a window -------------------------------------------------------------------------------------------------- */
@@ -266,9 +149,7 @@ static motet_status on_window(void *user, const motet_chunk *chunk)
     if (l->heard > all) l->heard = all;
     MT_TRY(mt_refiner_step(&l->refiner, l->diarizer, record, &l->tracker, l->heard));
     MT_TRY(mt_tracker_window(&l->tracker, record, mt_live_turns_first_window(&l->turns, record)));
-    MT_TRY(make_room(l, l->tracker.speaker_count - 1));
-    MT_TRY(take_merges(l));
-    MT_TRY(name_speakers(l));
+    MT_TRY(mt_persons_take(&l->persons, &l->tracker));
     MT_TRY(decide(l, decided_until(l)));
     mt_record_let_go(record, first_needed(l, record));
     return l->in_gap ? MOTET_OK : account(l, chunk, before);
@@ -306,6 +187,7 @@ static motet_status set_up(motet_live *l)
     l->turns.person = person_of;
     l->turns.user = l;
     l->origin.captured = -1;
+    mt_persons_init(&l->persons, l->info->hop, l->info->window, &l->turns, tell, l);
     mt_refiner_init(&l->refiner, l->options.refine, l->info->frame);
     mt_tracker_init(&l->tracker, mt_diarizer_record(l->diarizer)->dims, mt_diarizer_rules(l->diarizer),
                     l->info->window / l->info->hop);
@@ -333,7 +215,7 @@ void motet_live_destroy(motet_live *l)
     mt_refiner_stop(&l->refiner);
     mt_tracker_free(&l->tracker);
     mt_live_turns_free(&l->turns);
-    mt_free(l->shown);
+    mt_persons_free(&l->persons);
     motet_latency_destroy(l->latency);
     motet_diarizer_destroy(l->diarizer);
     mt_free(l);
@@ -347,9 +229,9 @@ void motet_live_listen(motet_live *l, motet_live_listener listener, void *user)
 
 void motet_live_know(motet_live *l, const motet_known *known, const motet_known_options *options)
 {
-    l->known = known;
-    motet_known_options_init(&l->matching);
-    if (options) l->matching = *options;
+    l->persons.known = known;
+    motet_known_options_init(&l->persons.matching);
+    if (options) l->persons.matching = *options;
 }
 
 const motet_diarizer_info *motet_live_describe(const motet_live *l)
@@ -466,9 +348,9 @@ motet_status motet_live_tell(motet_live *l, double drift_ppm)
                                         .misses = (int64_t)motet_latency_misses(l->latency),
                                         .dropped = l->dropped,
                                         .lost = l->lost,
-                                        .drift_ppm = drift_ppm}};
+                                        .drift_ppm = drift_ppm,
+                                        .speakers = mt_persons_shown(&l->persons)}};
     l->level = 0;
-    for (size_t s = 0; s < l->shown_count; s++) event.stats.speakers += l->shown[s].number >= 0 && l->shown[s].into < 0;
     return tell(l, &event);
 }
 
@@ -498,8 +380,7 @@ static void reset(motet_live *l)
     motet_diarizer_reset(l->diarizer);
     mt_tracker_free(&l->tracker);
     mt_live_turns_free(&l->turns);
-    l->shown_count = 0;
-    l->next_number = 0;
+    mt_persons_free(&l->persons);
     l->samples = l->heard = l->dropped = 0;
     l->origin = (motet_live_origin){.captured = -1};
     l->level = l->lost = 0;
@@ -516,7 +397,7 @@ static motet_status conclude(motet_live *l, motet_diarization **out)
     MT_TRY(decide(l, l->heard));
     MT_TRY(mt_live_turns_end(&l->turns, -1));
     MT_TRY(motet_diarizer_finish(l->diarizer, out));
-    if (l->known) MT_TRY(motet_known_name(l->known, &l->matching, *out));
+    if (l->persons.known) MT_TRY(motet_known_name(l->persons.known, &l->persons.matching, *out));
     motet_latency_conclude(l->latency, (*out)->final_ms);
     return tell_final(l, *out);
 }
