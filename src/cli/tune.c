@@ -23,18 +23,18 @@ static const char command[] = "tune";
 
 enum { MOST_VALUES = 16, ROUNDS = 5 };
 
-typedef struct recording {
+typedef struct labelled {
     char id[NAME_MAX + 1];
     char *path;
     motet_heard *heard;
-} recording;
+} labelled;
 
 typedef struct tuning {
     motet_diarize_options options; /* where the search begins */
     motet_score_options score;
     const char *folder;
     bool quiet;
-    recording *recordings;
+    labelled *recordings;
     size_t count;
     motet_rttm *reference;
     int tried;
@@ -96,13 +96,13 @@ static bool add_recording(tuning *t, const char *name)
 {
     static const char *const texts[] = {"rttm", "uem", "json", "txt", "lab", "md"};
     char path[PATH_MAX];
-    recording r = {0};
+    labelled r = {0};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (!strcmp(ending_of(name), texts[i])) return true;
     name_recording(name, r.id, sizeof r.id);
     if (!is_labelled(t, r.id)) return true;
     snprintf(path, sizeof path, "%s/%s", t->folder, name);
-    recording *grown = realloc(t->recordings, (t->count + 1) * sizeof *grown);
+    labelled *grown = realloc(t->recordings, (t->count + 1) * sizeof *grown);
     if (grown) t->recordings = grown;
     if (!grown || !(r.path = strdup(path))) {
         cli_say(command, "out of memory");
@@ -192,7 +192,7 @@ static motet_status conclude_half(const tuning *t, const motet_diarize_options *
 {
     for (size_t i = 0; i < t->count; i++) {
         if (!in_half(i, half)) continue;
-        const recording *r = &t->recordings[i];
+        const labelled *r = &t->recordings[i];
         motet_diarization *d = NULL;
         motet_status status = motet_heard_conclude(r->heard, o, &d);
         if (status == MOTET_OK) status = add_turns(hypothesis, r->id, d);
