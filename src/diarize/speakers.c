@@ -101,19 +101,15 @@ static motet_status count_standing(const mt_points *points, const mt_merge *merg
     return MOTET_OK;
 }
 
-/* The number of merges: up to the threshold, then further while there are too many speakers, or back while too few. */
+/* The number of merges: up to the threshold, then further while there are too many speakers; back only while there are
+ * too few clusters of any size to make them of, for a cut far below the threshold splits people. */
 static int choose_cut(const mt_merge *merges, const int *standing, int count, const mt_speaker_rules *rules)
 {
     int steps = 0;
     while (steps < count - 1 && merges[steps].distance <= rules->threshold) steps++;
     if (rules->max > 0)
         while (steps < count - 1 && standing[steps] > rules->max) steps++;
-    if (rules->min > 0 && standing[steps] < rules->min) {
-        int best = steps;
-        for (int s = steps; s >= 0; s--)
-            if (standing[s] > standing[best] && standing[best] < rules->min) best = s;
-        steps = best;
-    }
+    while (steps > 0 && count - steps < rules->min) steps--;
     return steps;
 }
 
@@ -123,6 +119,24 @@ typedef struct centroids {
     int count;
     float *vectors; /* dims each, unit length */
 } centroids;
+
+/* Seconds that a cluster needs, so that at least `min` stand, as far as there are so many: not more than `least`. */
+static float lower_to_count(const mt_points *clusters, float least, int min)
+{
+    int above = 0;
+    float next = 0; /* the heaviest of those below */
+    do {
+        above = 0;
+        next = 0;
+        for (int i = 0; i < clusters->count; i++) {
+            float weight = clusters->weights[i];
+            above += weight >= least;
+            if (weight < least && weight > next) next = weight;
+        }
+        if (above < min && next > 0) least = next;
+    } while (above < min && next > 0);
+    return least;
+}
 
 /* Clusters with at least `least` seconds, or, when there is none, the one with the most. */
 static motet_status standing_centroids(const mt_points *clusters, float least, centroids *out)
@@ -301,7 +315,7 @@ motet_status mt_speakers_assign(mt_record *record, mt_points *points, const mt_s
     float least = smallest_speaker(points, rules);
     MT_TRY(fold_by_cut(points, rules));
     centroids speakers;
-    MT_TRY(standing_centroids(points, least, &speakers));
+    MT_TRY(standing_centroids(points, lower_to_count(points, least, rules->min), &speakers));
     motet_status status = settle_speakers(record, &speakers, rules);
     *count = speakers.count;
     mt_free(speakers.vectors);

@@ -38,12 +38,12 @@ def cut(data, piece, folder):
             soundfile.write(folder / f"{speaker}.{k}.wav", samples[half + k * size:half + (k + 1) * size], 16000)
 
 
-def vectors(motet, folder, model):
+def vectors(motet, folder, options):
     """A vector for each recording: all of it is one speaker. Recordings in which nobody was heard have none."""
     prints = folder / "prints"
     files = sorted(str(p) for p in folder.glob("*.wav"))
     command = [motet, "diarize", "--quiet", "--speakers", "1", "--export-voices", prints, "--output", folder / "turns"]
-    subprocess.run([*command, *(["--model", model] if model else []), *files], check=True)
+    subprocess.run([*command, *options, *files], check=True)
     found = {p.name: json.loads(p.read_text()) for p in prints.glob("*.json")}
     return {name.removesuffix("-SPEAKER_00.json"): np.array(p["vector"]) for name, p in found.items()}
 
@@ -66,7 +66,7 @@ def main():
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         cut(options.data, options.piece, folder)
-        found = vectors(options.motet, folder, options.model)
+        found = vectors(options.motet, folder, ["--model", options.model] if options.model else [])
     prints = {key.removesuffix(".enrol"): v for key, v in found.items() if key.endswith(".enrol")}
     pieces = [(key.rsplit(".", 1)[0], v) for key, v in found.items() if not key.endswith(".enrol")]
     pieces = [(who, v) for who, v in pieces if who in prints]
@@ -88,4 +88,5 @@ def main():
             print(f"{similarity:10.2f} {margin:6.2f} | {'':6} {row[0]:6.1f} {row[1]:6.1f} {row[2]:6.1f} | {row[3]:15.1f}")
 
 
-main()
+if __name__ == "__main__":
+    main()

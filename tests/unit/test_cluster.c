@@ -238,6 +238,32 @@ static void the_number_of_speakers_is_obeyed(void **state)
     }
 }
 
+/* A third person who says hardly anything is rather the third than half of somebody else. */
+static void who_says_little_is_found_when_asked_for(void **state)
+{
+    (void)state;
+    scene s;
+    int count, speaker[3];
+    mt_speaker_rules r = rules;
+    seed = 12;
+    assert_int_equal(scene_make(&s, 3, 0, &rules), MOTET_OK);
+    float active[FRAMES] = {1, 1, 1, 1, 1}, v[DIMS];
+    for (int w = 0; w < 60; w++) {
+        int who = w == 40 ? 2 : w % 2;
+        unit_vector(v, s.centers[who], 0.08f);
+        assert_int_equal(mt_record_window_begin(&s.record, w * FRAMES), MOTET_OK);
+        assert_int_equal(mt_record_voice(&s.record, v, active, 1, 1), MOTET_OK);
+        assert_int_equal(mt_speakers_window(&s.record, (size_t)w, &s.points, &rules), MOTET_OK);
+    }
+    r.min = r.max = 3;
+    assert_int_equal(mt_speakers_assign(&s.record, &s.points, &r, &count), MOTET_OK);
+    assert_int_equal(count, 3);
+    for (int k = 0; k < 3; k++) speaker[k] = s.record.voices[k == 2 ? 40 : k].speaker;
+    for (int w = 0; w < 60; w++) assert_int_equal(s.record.voices[w].speaker, speaker[w == 40 ? 2 : w % 2]);
+    assert_true(speaker[0] != speaker[1] && speaker[0] != speaker[2] && speaker[1] != speaker[2]);
+    scene_free(&s);
+}
+
 /* Two voices well within the threshold of each other, but both in every window, are two people. */
 static void people_heard_together_stay_apart(void **state)
 {
@@ -309,6 +335,7 @@ int main(void)
         cmocka_unit_test(voices_find_their_speakers),
         cmocka_unit_test(long_recordings_are_folded),
         cmocka_unit_test(the_number_of_speakers_is_obeyed),
+        cmocka_unit_test(who_says_little_is_found_when_asked_for),
         cmocka_unit_test(people_heard_together_stay_apart),
         cmocka_unit_test(voices_too_short_to_cluster_are_one_speaker),
         cmocka_unit_test(every_failing_allocation_is_an_error),
