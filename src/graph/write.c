@@ -205,28 +205,32 @@ static motet_status put_attribute(exporter *x, const mt_attribute *attribute)
 }
 
 /* Trailing names that are left out are not written. */
-static void put_names(exporter *x, uint32_t field, const int *values, int count)
+static void put_input_names(exporter *x, const int *values, int count)
 {
     while (count > 0 && values[count - 1] == MT_NO_VALUE) count--;
-    for (int i = 0; i < count; i++) mt_write_text(&x->out, field, values[i] == MT_NO_VALUE ? "" : x->names[values[i]]);
+    for (int i = 0; i < count; i++)
+        mt_write_text(&x->out, NODE_INPUT, values[i] == MT_NO_VALUE ? "" : x->names[values[i]]);
 }
 
-/* Where the number of outputs says what is computed, even those that nobody reads are there, under a new name. */
-static bool counts_outputs(const mt_node *node)
+/* Where the number of outputs says what is computed, or all of them have to be there. */
+static bool has_all_outputs(const mt_node *node)
 {
-    static const char *const types[] = {"Split", "If", "Loop", "Scan"};
+    static const char *const types[] = {"Split", "If", "Loop", "Scan", "TopK", "DynamicQuantizeLinear"};
+    static const char *const classifiers[] = {"LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (!*node->domain && strcmp(node->type, types[i]) == 0) return true;
+    for (size_t i = 0; i < sizeof classifiers / sizeof *classifiers; i++)
+        if (!strcmp(node->domain, "ai.onnx.ml") && strcmp(node->type, classifiers[i]) == 0) return true;
     return false;
 }
 
+/* An output that nobody reads has a new name where it has to be there, or stands before one that is read: readers take
+ * an empty name for an output only where the standard calls that optional. */
 static motet_status put_output_names(exporter *x, const mt_node *node)
 {
-    if (!counts_outputs(node)) {
-        put_names(x, NODE_OUTPUT, node->outputs, node->output_count);
-        return MOTET_OK;
-    }
-    for (int i = 0; i < node->output_count; i++) {
+    int count = node->output_count;
+    while (!has_all_outputs(node) && count > 0 && node->outputs[count - 1] == MT_NO_VALUE) count--;
+    for (int i = 0; i < count; i++) {
         const char *name = node->outputs[i] == MT_NO_VALUE ? NULL : x->names[node->outputs[i]];
         if (!name) MT_TRY(invent_name(x, "unread", &name));
         mt_write_text(&x->out, NODE_OUTPUT, name);
@@ -237,7 +241,7 @@ static motet_status put_output_names(exporter *x, const mt_node *node)
 static motet_status put_node(exporter *x, const mt_node *node)
 {
     mt_mark mark = mt_write_begin(&x->out, GRAPH_NODE);
-    put_names(x, NODE_INPUT, node->inputs, node->input_count);
+    put_input_names(x, node->inputs, node->input_count);
     MT_TRY(put_output_names(x, node));
     mt_write_text(&x->out, NODE_NAME, node->name);
     mt_write_text(&x->out, NODE_TYPE, node->type);

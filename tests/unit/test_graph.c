@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -12,6 +13,7 @@
 #include "graph/build.h"
 #include "graph/names.h"
 #include "graph/passes/passes.h"
+#include "graph/write.h"
 #include "onnx_writer.h"
 
 enum { FLOAT = 1 }; /* AttributeProto.AttributeType */
@@ -324,6 +326,38 @@ static void endless_calls_are_refused(void **state)
     refuse(JOIN(model(17, graph), itself), MOTET_ERROR_LIMIT, "call each other deeper");
 }
 
+/* What nobody reads has a name in a written file where readers want one: before what is read, and where every output
+ * has to be there. Trailing ones that may be left out are. */
+static void unread_outputs_are_written_where_they_must(void **state)
+{
+    (void)state;
+    piece bytes =
+        model(17, JOIN(input("x", MOTET_FLOAT, NULL), output("i"), output("v"), output("d"),
+                       initializer(tensor("k", MOTET_INT64, "1", INT64S(1))), node("TopK", "x k", "w i", NONE),
+                       node("TopK", "x k", "v j", NONE), node("Dropout", "x k", "d m", NONE)));
+    const size_t outputs[] = {2, 2, 1};
+    char path[] = "/tmp/motet-graph-XXXXXX";
+    mt_file *origin, *written;
+    mt_model *built;
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    close(descriptor);
+    assert_int_equal(mt_file_open_memory(bytes.bytes, bytes.size, &origin), MOTET_OK);
+    assert_int_equal(mt_model_build(origin, &built), MOTET_OK);
+    assert_int_equal(mt_pass_dead(built), MOTET_OK);
+    assert_int_equal(mt_model_write(built, origin, path, false), MOTET_OK);
+    mt_model_destroy(built);
+    mt_file_close(origin);
+    assert_int_equal(mt_file_open(path, &written), MOTET_OK);
+    for (size_t i = 0; i < 3; i++) {
+        const Onnx__NodeProto *node_written = written->model->graph->node[i];
+        assert_int_equal(node_written->n_output, outputs[i]);
+        for (size_t k = 0; k < outputs[i]; k++) assert_true(*node_written->output[k] != '\0');
+    }
+    mt_file_close(written);
+    remove(path);
+}
+
 /* Each function calls the one before twice: 2^30 nodes from a few kilobytes. */
 static void explosions_are_refused(void **state)
 {
@@ -530,6 +564,7 @@ int main(void)
         cmocka_unit_test_teardown(wrong_calls_are_refused, teardown),
         cmocka_unit_test_teardown(endless_calls_are_refused, teardown),
         cmocka_unit_test_teardown(explosions_are_refused, teardown),
+        cmocka_unit_test_teardown(unread_outputs_are_written_where_they_must, teardown),
         cmocka_unit_test_teardown(dead_nodes_go, teardown),
         cmocka_unit_test_teardown(identities_go, teardown),
         cmocka_unit_test_teardown(identities_with_more_outputs_stay, teardown),
