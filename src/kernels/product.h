@@ -12,7 +12,7 @@
 #include "kernels/tile.h"
 
 enum {
-    MT_PANEL_DEPTH = 256, /* rows of a panel, at most */
+    MT_PANEL_DEPTH = 384, /* rows of a panel, at most */
     MT_PANEL_ROOM = 2048, /* rows of all the panels that are asked for at once */
     MT_PANELS = 16        /* panels that are asked for at once */
 };

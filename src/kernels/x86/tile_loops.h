@@ -40,6 +40,8 @@ static inline mt_tile part_of(const mt_tile *t, int i, int j, int rows, int colu
         MT_ROWS_##n(START);                                                                                            \
         for (int64_t k = t->k; k > 0; k--) {                                                                           \
             vector b0 = load(b), b1 = load(b + LANES);                                                                 \
+            __builtin_prefetch(b + 24 * b_row);                                                                        \
+            __builtin_prefetch(b + 24 * b_row + LANES);                                                                \
             MT_ROWS_##n(STEP);                                                                                         \
             p0 += step, p3 += step, p6 += step, p9 += step, b += b_row;                                                \
         }                                                                                                              \
