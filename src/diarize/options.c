@@ -34,7 +34,7 @@ mt_speaker_rules mt_options_speakers(const motet_diarize_options *o, double thre
                               .min = o->speakers ? o->speakers : o->min_speakers,
                               .max = o->speakers ? o->speakers : o->max_speakers,
                               .min_clean = 0.8f,
-                              .min_speech = 3.0f,
+                              .min_speech = 9.0f,
                               .min_share = 0.03f,
                               .same_penalty = 0.5f};
 }
