@@ -313,9 +313,9 @@ static int tune(tuning *t)
                 t->score.collar > 0 ? "with the collar" : "collar 0, overlap scored");
         fprintf(stderr, "  %6.2f %%  %s (where it began)\n  %6.2f %%  %s\n", 100 * was, before, 100 * found, text);
         if (t->count > 1) fprintf(stderr, "  %6.2f %%  each half with settings chosen on the other\n", 100 * elsewhere);
+        if (t->count > 1 && elsewhere >= was)
+            cli_say(command, "on other recordings these will hardly do better than the settings it began with");
     }
-    if (t->count > 1 && elsewhere >= was)
-        cli_say(command, "on other recordings these will hardly do better than the settings it began with");
     size_t length = strlen(text);
     text[length++] = '\n';
     return cli_print(command, text, length) ? EXIT_DONE : EXIT_FAILED;

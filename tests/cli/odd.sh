@@ -32,7 +32,7 @@ hear() {
 hear 200ms 0 1 0 0.2 ""
 hear 10ms 0 1 0 0.01 ""
 hear zero 0 0 0 0 "digital silence"
-hear music 0 2 0 6 ""
+hear music 0 3 0 8 ""
 hear clipped 1 4 8 14 "clipped"
 hear offset 2 4 8 14 ""
 hear telephone 2 4 8 14 ""
@@ -44,8 +44,8 @@ if [ -d "$speakers/librispeech" ]; then
     mapfile -t files < <(held_out 20)
     "$join_audio" one.wav 13 "${files[0]}" >/dev/null
     "$join_audio" twenty.wav 260 "${files[@]}" >/dev/null
-    hear one 1 1 8 13 ""
-    hear twenty 8 24 180 270 ""
+    hear one 1 2 8 13 ""
+    hear twenty 6 30 150 270 ""
 else
     echo "no recordings in $speakers: people are left out"
 fi
