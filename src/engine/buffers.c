@@ -63,7 +63,7 @@ static char *add_memory(mt_buffers *b, mt_range range)
 {
     if (!mt_reserve((void **)&b->memory, b->memory_count, &b->memory_capacity, sizeof *b->memory)) return NULL;
     char *memory = mt_alloc_aligned(range.end - range.begin);
-    if (memory) b->memory[b->memory_count++] = (mt_stretch_of_memory){range, memory};
+    if (memory) b->memory[b->memory_count++] = (mt_extent){range, memory};
     return memory;
 }
 
@@ -71,7 +71,7 @@ static char *add_memory(mt_buffers *b, mt_range range)
 static char *find_memory(mt_buffers *b, mt_range range)
 {
     for (size_t i = 0; i < b->memory_count; i++) {
-        const mt_stretch_of_memory *m = &b->memory[i];
+        const mt_extent *m = &b->memory[i];
         if (m->range.begin <= range.begin && range.end <= m->range.end)
             return m->memory + (range.begin - m->range.begin);
     }

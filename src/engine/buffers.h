@@ -11,15 +11,15 @@ typedef struct mt_range {
 } mt_range;
 
 /* The memory behind some places. */
-typedef struct mt_stretch_of_memory {
+typedef struct mt_extent {
     mt_range range;
     char *memory;
-} mt_stretch_of_memory;
+} mt_extent;
 
 typedef struct mt_buffers {
     mt_range *taken; /* by buffers that are in use, in order */
     size_t taken_count, taken_capacity;
-    mt_stretch_of_memory *memory; /* one after a run, more while the first run of its size goes on */
+    mt_extent *memory; /* one after a run, more while the first run of its size goes on */
     size_t memory_count, memory_capacity;
     size_t high;   /* places that this run has come to need */
     size_t needed; /* the most that any has since the last look */
