@@ -135,11 +135,20 @@ bool cli_find_model(const char *name, char *path, size_t size)
     return snprintf(path, size, "%s/%s", MOTET_MODEL_DIR, name) < (int)size && access(path, R_OK) == 0;
 }
 
+/* A file, or the name of a model that comes with the program, like motet-cnn-int8. */
+static const char *named_model(const char *name, char *path, size_t size)
+{
+    char file[NAME_MAX];
+    bool shipped = !strchr(name, '/') && access(name, F_OK) != 0 &&
+                   snprintf(file, sizeof file, "%s.onnx", name) < (int)sizeof file && cli_find_model(file, path, size);
+    return shipped ? path : name;
+}
+
 const char *cli_choose_model(const char *command, const char *given, char *path, size_t size)
 {
     const char *set = getenv("MOTET_MODEL");
-    if (given) return given;
-    if (set && *set) return set;
+    if (given) return named_model(given, path, size);
+    if (set && *set) return named_model(set, path, size);
     if (cli_find_model("motet-cnn.onnx", path, size)) return path;
     cli_say(command, "the default model motet-cnn.onnx is not installed in %s: give one with --model", MOTET_MODEL_DIR);
     return NULL;
