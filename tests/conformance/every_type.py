@@ -32,10 +32,13 @@ SETTLED = {
     ("Bernoulli", "T1"),
     ("BitCast", "T1"),
     ("BitCast", "T2"),
+    ("CategoryMapper", "T1"),
     ("DequantizeLinear", "T2"),
+    ("Imputer", "T"),
     ("LabelEncoder", "T1"),
     ("LabelEncoder", "T2"),
     ("MelWeightMatrix", "T1"),
+    ("OneHotEncoder", "T"),
     ("OptionalGetElement", "O"),
     ("TfIdfVectorizer", "T"),
 }
