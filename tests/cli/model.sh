@@ -162,6 +162,11 @@ run 1 "" "not an ONNX model" quantize "$here/model.sh" never.onnx
 [ -e never.onnx ] && { failures=$((failures + 1)); echo "FAILED: half a file"; }
 
 # --- bench ---
+# Its own memory, not that of who starts it: a shell of 400 MB.
+sh -c 'big=$(head -c 400000000 /dev/zero | tr "\\0" a); "$0" model bench --runs 1 --json "$1"' "$motet" "$cnn" >peak.json
+cases=$((cases + 1))
+awk -F'[:,]' '/peak_rss_mb/ { own = $2 > 1 && $2 < 350 } END { exit !own }' peak.json ||
+    { failures=$((failures + 1)); echo "FAILED: the peak is not the program's own: $(cat peak.json)"; }
 run 0 "peak memory" "" bench --runs 2 --cache-dir cached "$cnn"
 run 0 "peak memory" "" bench --runs 2 --cache-dir cached "$cnn"
 run 1 "" "cannot keep packed weights there" bench --runs 2 --cache-dir "$cnn" "$cnn"
