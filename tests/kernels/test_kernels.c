@@ -208,6 +208,49 @@ static void moments_do_not_cancel(void **state)
     assert_true(fabs(mean - 10000.5) < 1e-9 && fabs(variance - 0.25) < 1e-9);
 }
 
+/* --- activations ---------------------------------------------------------------------------------------------- */
+
+/* At most two units in the last place of x, which is as much as the usual formula loses near -1. */
+static void gelu_is_the_exact_one(void **state)
+{
+    (void)state;
+    mt_activation gelu = mt_activation_find("Gelu");
+    for (uint64_t bits = 0; bits < 0x100000000u; bits += 991) {
+        float x = mt_bits_to_float((uint32_t)bits), y = x;
+        if (!(fabsf(x) < 1000)) continue;
+        gelu(&y, 1);
+        double exact = 0.5 * (double)x * erfc(-(double)x * 0.70710678118654752);
+        assert_true(fabs((double)y - exact) <= 0x1p-23 * fabs((double)x) + 1e-40);
+    }
+    float ends[] = {0, 20, INFINITY, NAN};
+    gelu(ends, 4);
+    assert_true(ends[0] == 0 && ends[1] == 20 && ends[2] == INFINITY && isnan(ends[3]));
+}
+
+static void activations_of_every_length(void **state)
+{
+    (void)state;
+    mt_activation gelu = mt_activation_find("Gelu"), relu = mt_activation_find("Relu");
+    for (int64_t n = 0; n < 70; n++) {
+        guarded y = guarded_make(n), z = guarded_make(n);
+        for (int64_t i = 0; i < n; i++) y.values[i] = z.values[i] = 8 * random_float();
+        float *x = mt_alloc((size_t)(n + 1) * sizeof *x);
+        assert_non_null(x);
+        memcpy(x, y.values, (size_t)n * sizeof *x);
+        gelu(y.values, n);
+        relu(z.values, n);
+        for (int64_t i = 0; i < n; i++) {
+            assert_true(fabsf(y.values[i] - mt_geluf(x[i])) <= 1e-6f);
+            assert_true(z.values[i] == (x[i] > 0 ? x[i] : 0));
+        }
+        guarded_check(&y);
+        guarded_check(&z);
+        mt_free(x);
+        mt_free(y.all);
+        mt_free(z.all);
+    }
+}
+
 /* --- products ------------------------------------------------------------------------------------------------- */
 
 static void plain_gemm(const mt_gemm *s, const float *a, const float *b, const float *before, double *c)
@@ -470,6 +513,8 @@ int main(void)
         cmocka_unit_test(packed_products_are_the_same),
         cmocka_unit_test(convolutions_of_random_shapes),
         cmocka_unit_test(long_convolutions),
+        cmocka_unit_test(gelu_is_the_exact_one),
+        cmocka_unit_test(activations_of_every_length),
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_keep_their_promised_errors),
