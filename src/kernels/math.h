@@ -5,8 +5,14 @@
  *     mt_tanhf     2 ulp
  *     mt_erff      2 ulp
  *     mt_sigmoidf  3 ulp where the result is normal
+ *     mt_rational_tanhf, mt_rational_sigmoidf  4e-7 and 2e-7, absolute; the first goes 2.4e-7 beyond -1 and 1
  * NaN gives NaN. The polynomials of exp and tanh are those of Cephes (S. Moshier, expf.c and tanhf.c), that of erf is
- * N. Juffa's (the two-branch minimax fit used by MLAS and CUDA). */
+ * N. Juffa's (the two-branch minimax fit used by MLAS and CUDA).
+ *
+ * The rational ones are for the gates of recurrent cells. A cell without bound sums thousands of steps, each scaled by
+ * gates next to 1, and so tells apart two good approximations of a gate: networks are carried on as ONNX Runtime would
+ * only with its own. They are Eigen's fits (generic_fast_tanh_float and its logistic), every step one fused
+ * multiply-add, so that the result is the same on every processor. */
 #ifndef MT_KERNELS_MATH_H
 #define MT_KERNELS_MATH_H
 
@@ -73,6 +79,39 @@ static inline float mt_erff(float x)
 static inline float mt_sigmoidf(float x)
 {
     return 1.0f / (1.0f + mt_expf(-x));
+}
+
+static inline float mt_rational_tanhf(float x)
+{
+    x = x > 9.0f ? 9.0f : x < -9.0f ? -9.0f : x;
+    float s = x * x;
+    float p = fmaf(s, -2.76076847742355e-16f, 2.00018790482477e-13f);
+    p = fmaf(p, s, -8.60467152213735e-11f);
+    p = fmaf(p, s, 5.12229709037114e-08f);
+    p = fmaf(p, s, 1.48572235717979e-05f);
+    p = fmaf(p, s, 6.37261928875436e-04f);
+    p = fmaf(p, s, 4.89352455891786e-03f);
+    float q = fmaf(s, 1.19825839466702e-06f, 1.18534705686654e-04f);
+    q = fmaf(q, s, 2.26843463243900e-03f);
+    q = fmaf(q, s, 4.89352518554385e-03f);
+    return p * x / q;
+}
+
+static inline float mt_rational_sigmoidf(float x)
+{
+    x = x > 18.0f ? 18.0f : x < -18.0f ? -18.0f : x;
+    float s = x * x;
+    float p = fmaf(s, 4.37031012579801e-11f, 1.15627324459942e-07f);
+    p = fmaf(p, s, 6.08574864600143e-05f);
+    p = fmaf(p, s, 8.51377133304701e-03f);
+    p = fmaf(p, s, 2.48287947061529e-01f);
+    float q = fmaf(s, 6.10247389755681e-13f, 5.76102136993427e-09f);
+    q = fmaf(q, s, 6.29106785017040e-06f);
+    q = fmaf(q, s, 1.70198817374094e-03f);
+    q = fmaf(q, s, 1.16817656904453e-01f);
+    q = fmaf(q, s, 9.93151921023180e-01f);
+    float y = p * x / q + 0.5f;
+    return y > 1.0f ? 1.0f : y < 0.0f ? 0.0f : y;
 }
 
 /* x * Phi(x) with the exact distribution function: never the tanh approximation, which is off by up to 4.7e-4. */

@@ -3,9 +3,9 @@
  * The engine must not merely run one step: it carries its own state on, as users do, so a small error of one step would
  * grow. The bar is 1e-4 on every probability and every state that was stored.
  *
- * The cells of an LSTM know no bound: silero_vad_half's reach 411, where float32 itself is that coarse, and ONNX
- * Runtime strays up to 1.1e-3 from a run in double precision. Cells therefore have 1e-5 of the largest of them where
- * that is more. */
+ * The cells of an LSTM know no bound: silero_vad_half's reach 411, where float32 itself is coarse: ONNX Runtime with
+ * and without its rewriting of the graph is 4.6e-4 from itself, and up to 1.1e-3 from a run in double precision. Cells
+ * therefore have 1e-6 of the largest of them where that is more. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +22,7 @@
 #include "motet/tensor_file.h"
 
 #define BAR      1e-4
-#define CELL_BAR 1e-5 /* of the largest cell */
+#define CELL_BAR 1e-6 /* of the largest cell */
 #define GOLDEN   MOTET_SOURCE_DIR "/tests/conformance/golden/"
 
 enum { UNITS = 128, STATE = 2 * UNITS, STATE_EVERY = 125 };

@@ -113,6 +113,19 @@ static double worst(float (*f)(float), double (*exact)(double), float low, float
     return largest;
 }
 
+/* The same in absolute terms; infinite where the function leaves its range. */
+static double worst_apart(float (*f)(float), double (*exact)(double), float least, float most)
+{
+    double largest = 0;
+    for (uint64_t bits = 0; bits < 0x100000000u; bits += 97) {
+        float x = mt_bits_to_float((uint32_t)bits), y = f(x);
+        if (isnan(x)) continue;
+        double error = y >= least && y <= most ? fabs((double)y - exact((double)x)) : INFINITY;
+        if (error > largest) largest = error;
+    }
+    return largest;
+}
+
 static double exact_sigmoid(double x)
 {
     return 1 / (1 + exp(-x));
@@ -125,12 +138,15 @@ static void functions_keep_their_promised_errors(void **state)
     assert_true(worst(mt_tanhf, tanh, -200, 200) <= 2);
     assert_true(worst(mt_erff, erf, -200, 200) <= 2);
     assert_true(worst(mt_sigmoidf, exact_sigmoid, -87, 200) <= 3);
+    assert_true(worst_apart(mt_rational_tanhf, tanh, -1.0000003f, 1.0000003f) <= 4e-7);
+    assert_true(worst_apart(mt_rational_sigmoidf, exact_sigmoid, 0, 1) <= 2e-7);
 }
 
 static void functions_at_the_ends(void **state)
 {
     (void)state;
     assert_true(isnan(mt_expf(NAN)) && isnan(mt_tanhf(NAN)) && isnan(mt_erff(NAN)) && isnan(mt_sigmoidf(NAN)));
+    assert_true(isnan(mt_rational_tanhf(NAN)) && isnan(mt_rational_sigmoidf(NAN)));
     assert_true(mt_expf(INFINITY) == INFINITY && mt_expf(-INFINITY) == 0);
     assert_true(mt_expf(89) == INFINITY && mt_expf(-200) == 0);
     assert_true(mt_tanhf(INFINITY) == 1 && mt_tanhf(-INFINITY) == -1);
