@@ -27,7 +27,7 @@ step() {
     shift 2
     if "$@" >"$log/$name.log" 2>&1; then verdict=ok; else verdict=FAILED; failed=1; fi
     grep -E "$lines" "$log/$name.log"
-    summary=$(sed -n -E '/cases pass|operators run|pairs|(optimi|quanti)sed models/p; s/^\[  (PASSED|SKIPPED|FAILED) *\] ([0-9]+) test.*/\2 \1/p' "$log/$name.log" |
+    summary=$(sed -n -E '/cases pass|operators run|pairs|itself an ulp away|(optimi|quanti)sed models/p; s/^\[  (PASSED|SKIPPED|FAILED) *\] ([0-9]+) test.*/\2 \1/p' "$log/$name.log" |
         tr '\n' ' ' | tr 'A-Z' 'a-z')
     table="$table$(printf '%-10s %-7s %s' "$name" "$verdict" "$summary")
 "
@@ -44,6 +44,7 @@ step streams "within .* of|^ERROR|skipped:" "$build/tests/test_streams"
 step score "pairs" .venv/bin/python tests/conformance/score/oracle.py check "$build/motet"
 step pairs "^FAILED|^ok" .venv/bin/python tests/conformance/pairs.py "$build/motet"
 step zoo "^(ok|FAIL) " tests/zoo/run.sh "$build"
+step rounding "itself an ulp away" .venv/bin/python tests/conformance/rounding.py "$build/motet" out/zoo
 step optimized "^WRONG" .venv/bin/python tests/conformance/optimized.py "$build/motet" models out/zoo
 step quantised "^WRONG|MB; cosines" .venv/bin/python tests/conformance/quantised.py "$build/motet" models/motet-cnn.onnx \
     out/zoo/*-newest/model.onnx out/zoo/*-op17/model.onnx
