@@ -34,7 +34,7 @@ typedef struct mt_byte_gemm {
 
 /* The names of how mt_byte_pack and mt_byte_filters lay things out: others whenever that changes. */
 #define MT_BYTE_LAYOUT        "byte panels 1"
-#define MT_BYTE_FILTER_LAYOUT "byte filters 1"
+#define MT_BYTE_FILTER_LAYOUT "byte filters 2"
 
 /* k rounded up to whole words: bytes beyond k must be there in every row of A, and may hold anything. */
 int64_t mt_byte_row(int64_t k);
@@ -50,15 +50,19 @@ void mt_byte_gemm_run(mt_pool *pool, const mt_byte_gemm *shape, int64_t count, c
 
 /* --- convolution ---------------------------------------------------------------------------------------------- */
 
-/* Filters are A, the unrolled input is B. Prepared filters are rows of mt_byte_row(taps and channels) bytes, flipped to
- * uint8 where they are int8, then the sum of every row as int32. */
+/* Filters are A, the unrolled input is B. Prepared filters are rows of words in the order in which the input is laid
+ * out, flipped to uint8 where they are int8, then the sum of every row as int32. They depend on the shape of the
+ * filters, the groups and the first dilation alone. */
 int64_t mt_byte_filters_size(const mt_conv *conv);
 void mt_byte_filters(const mt_conv *conv, const void *w, uint8_t flip, void *prepared);
+
+/* Bytes that a run needs as `room`, aligned as words are; -1 when that overflows. */
+int64_t mt_byte_conv_room(const mt_conv *conv);
 
 /* x [batch, groups * in_channels, in...] as int8 after `flip`; b_zero, one value, is what padding holds. Lists of
  * `result` that go by rows have an element for each of the groups * out_channels filters. */
 void mt_byte_conv_run(mt_pool *pool, const mt_conv *conv, const void *x, uint8_t flip, const void *filters,
-                      const mt_byte_result *result, void *y);
+                      const mt_byte_result *result, void *room, void *y);
 
 /* --- quantising ----------------------------------------------------------------------------------------------- */
 

@@ -278,6 +278,7 @@ static motet_status convolve_bytes(mt_op_context *c, const slots *s, const mt_co
     const int32_t *x_zeros, *w_zeros;
     int64_t x_count, w_count;
     const void *filters;
+    void *room;
     uint8_t x_flip = flip_to(true, x, &x_shift);
     filters_work f = {conv, w->data, flip_to(false, w, &w_shift)};
     MT_TRY(zero_list(c, s->a_zero, x_shift, &x_zeros, &x_count));
@@ -287,8 +288,12 @@ static motet_status convolve_bytes(mt_op_context *c, const slots *s, const mt_co
     mt_layout layout = {.fill = prepare_filters, .context = &f, .name = MT_BYTE_FILTER_LAYOUT};
     layout.numbers[0] = conv->groups;
     layout.numbers[1] = f.flip;
+    layout.numbers[2] = conv->window.dilation[0];
     MT_TRY(keep_or_make(c, s->b, mt_byte_filters_size(conv), &layout, &filters));
-    mt_byte_conv_run(c->pool, conv, x->data, x_flip, filters, &r, out);
+    int64_t room_size = mt_byte_conv_room(conv);
+    if (room_size < 0) return mt_op_fail(c, MOTET_ERROR_LIMIT, "input %d is too large", s->a);
+    MT_TRY(mt_scratch(c, (size_t)room_size, &room));
+    mt_byte_conv_run(c->pool, conv, x->data, x_flip, filters, &r, room, out);
     return MOTET_OK;
 }
 

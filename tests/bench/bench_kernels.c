@@ -212,7 +212,7 @@ static mt_conv conv_of(int64_t channels, int64_t filters, int64_t groups, int64_
 typedef struct byte_convolution {
     mt_conv conv;
     mt_byte_result result;
-    void *x, *w, *y;
+    void *x, *w, *room, *y;
     int32_t zeros[2];
     float scale;
 } byte_convolution;
@@ -220,7 +220,7 @@ typedef struct byte_convolution {
 static void run_byte_convolution(void *context)
 {
     const byte_convolution *v = context;
-    mt_byte_conv_run(NULL, &v->conv, v->x, 0x80, v->w, &v->result, v->y);
+    mt_byte_conv_run(NULL, &v->conv, v->x, 0x80, v->w, &v->result, v->room, v->y);
 }
 
 static void bench_byte_conv(const char *name, int64_t channels, int64_t filters, int64_t groups, int64_t in,
@@ -231,6 +231,7 @@ static void bench_byte_conv(const char *name, int64_t channels, int64_t filters,
     v.x = byte_array(channels * in);
     v.w = byte_array(mt_byte_filters_size(&v.conv));
     v.y = byte_array(filters * v.conv.window.out_count * 4);
+    v.room = byte_array(mt_byte_conv_room(&v.conv));
     v.scale = 0.01f;
     v.result.a_zero.values = &v.zeros[0];
     v.result.b_zero.values = &v.zeros[1];
@@ -241,6 +242,7 @@ static void bench_byte_conv(const char *name, int64_t channels, int64_t filters,
     mt_free(plain);
     mt_free(v.x);
     mt_free(v.w);
+    mt_free(v.room);
     mt_free(v.y);
 }
 

@@ -184,6 +184,7 @@ static void check_conv(mt_pool *pool, const mt_conv *v, bool x_signed, bool w_si
     uint8_t *x = random_bytes(inputs), *w = random_bytes(filters * k),
             *prepared = guarded_make(mt_byte_filters_size(v));
     uint8_t *y = guarded_make(outputs * 4), *again = guarded_make(outputs * 4);
+    uint8_t *room = guarded_make(mt_byte_conv_room(v));
     float scale[MOST], bias[MOST];
     static zeros zx, zw;
     make_zeros(&zx, 1, x_signed, x_signed ? 0 : -128);
@@ -192,8 +193,8 @@ static void check_conv(mt_pool *pool, const mt_conv *v, bool x_signed, bool w_si
     mt_byte_filters(v, w, w_signed ? 0x80 : 0, prepared);
     mt_byte_result result = {.a_zero = {zw.moved, zw.many, 0}, .b_zero = {zx.moved, 0, 0}};
     uint8_t flip = x_signed ? 0 : 0x80;
-    mt_byte_conv_run(NULL, v, x, flip, prepared, &result, y);
-    mt_byte_conv_run(pool, v, x, flip, prepared, &result, again);
+    mt_byte_conv_run(NULL, v, x, flip, prepared, &result, room, y);
+    mt_byte_conv_run(pool, v, x, flip, prepared, &result, room, again);
     assert_memory_equal(y, again, (size_t)(outputs * 4));
     for (int64_t i = 0; i < outputs; i++) {
         int64_t o = i % s->out_count, filter = i / s->out_count % filters, unit = i / s->out_count / v->out_channels;
@@ -209,7 +210,7 @@ static void check_conv(mt_pool *pool, const mt_conv *v, bool x_signed, bool w_si
     }
     result.scale = (mt_byte_list){scale, 1, 0};
     result.bias = (mt_byte_list){bias, 1, 0};
-    mt_byte_conv_run(pool, v, x, flip, prepared, &result, again);
+    mt_byte_conv_run(pool, v, x, flip, prepared, &result, room, again);
     for (int64_t i = 0; i < outputs; i++) {
         int64_t filter = i / s->out_count % filters;
         assert_true(((float *)again)[i] == (float)((int32_t *)y)[i] * scale[filter] + bias[filter]);
@@ -217,6 +218,7 @@ static void check_conv(mt_pool *pool, const mt_conv *v, bool x_signed, bool w_si
     guarded_end(x, inputs);
     guarded_end(w, filters * k);
     guarded_end(prepared, mt_byte_filters_size(v));
+    guarded_end(room, mt_byte_conv_room(v));
     guarded_end(y, outputs * 4);
     guarded_end(again, outputs * 4);
 }

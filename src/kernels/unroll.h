@@ -1,0 +1,15 @@
+/* The input of a convolution as the panels of a product: every row is what one weight sees, every column an output
+ * position. Elements are words, of float32 or of four bytes, which are only copied. */
+#ifndef MT_KERNELS_UNROLL_H
+#define MT_KERNELS_UNROLL_H
+
+#include "kernels/window.h"
+
+/* x [channels, positions] of one product; what is outside of it is `padding`. For mt_product.panels. */
+mt_panel_place mt_unroll(const mt_window *window, const mt_panels *panels, const uint32_t *x, uint32_t padding,
+                         uint32_t *room);
+
+/* How deep the panels are to be for it: mt_product.depth. */
+int64_t mt_unroll_depth(const mt_window *window);
+
+#endif
