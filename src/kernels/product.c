@@ -5,12 +5,14 @@
 
 #include <stdalign.h>
 
+#include "kernels/simd.h"
+
 enum {
     ROWS = 528,
     WORTHWHILE = 1 << 20, /* multiply-adds */
     PLENTY = 32,          /* blocks, for any number of threads to share: with more, blocks grow */
     WIDE = 8,             /* to so many panels */
-    CACHED = 192          /* rows of panels */
+    CACHED = 1024         /* rows of panels, by which many rows of A go while they are near */
 };
 
 typedef struct work {
@@ -69,12 +71,42 @@ static void fetch(const mt_tile *t)
     }
 }
 
+MT_SIMD static void copy_rows(uint32_t *restrict c, int64_t c_row, const uint32_t *restrict near, int rows, int columns)
+{
+    for (int i = 0; i < rows; i++, c += c_row, near += MT_TILE_COLUMNS) {
+        if (columns == MT_TILE_COLUMNS)
+            for (int j = 0; j < MT_TILE_COLUMNS; j++) c[j] = near[j];
+        else
+            for (int j = 0; j < columns; j++) c[j] = near[j];
+    }
+}
+
+/* One tile and what is to be done to it. Where no slice came before and none follows, that happens in the first cache,
+ * and C, which is far away, is written once. */
+static void run_tile(const mt_product *p, mt_tile *t, mt_piece *piece)
+{
+    alignas(64) uint32_t near[MT_TILE_ROWS * MT_TILE_COLUMNS];
+    void *c = piece->c;
+    bool once = piece->last && !t->add && piece->columns <= MT_TILE_COLUMNS;
+    if (once) {
+        piece->c = near;
+        piece->c_row = MT_TILE_COLUMNS;
+    } else {
+        fetch(t);
+    }
+    t->c = piece->c;
+    t->c_row = piece->c_row;
+    p->tile(t);
+    if (p->finish) p->finish(p->finish_context, piece);
+    if (once) copy_rows(c, p->c_row, near, piece->rows, piece->columns);
+}
+
 /* All rows of a block times the columns [begin, end) of panels that are there, `width` columns at a time. */
 static void run_columns(const mt_product *p, const block *b, const mt_panels *panels, const mt_panel_place *place,
                         const int32_t *sums, int64_t begin, int64_t end, int64_t width)
 {
-    mt_tile t = {.k = panels->depth, .a_row = p->a_row, .a_step = p->a_step, .c_row = p->c_row, .alpha = p->alpha};
-    mt_piece piece = {.item = b->item, .c_row = p->c_row, .last = panels->first + panels->depth >= p->k};
+    mt_tile t = {.k = panels->depth, .a_row = p->a_row, .a_step = p->a_step, .alpha = p->alpha};
+    mt_piece piece = {.item = b->item, .last = panels->first + panels->depth >= p->k};
     t.b_row = place->row;
     t.b_panel = place->panel;
     t.add = panels->first > 0 || p->add;
@@ -86,10 +118,9 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
             piece.column = panels->column + column;
             piece.sums = sums + column;
             piece.c = t.c = (char *)p->c[b->item] + (piece.row * p->c_row + piece.column) * MT_WORD;
+            piece.c_row = t.c_row = p->c_row;
             t.b = from(place->start, column / MT_TILE_COLUMNS * place->panel);
-            fetch(&t);
-            p->tile(&t);
-            if (p->finish) p->finish(p->finish_context, &piece);
+            run_tile(p, &t, &piece);
         }
     }
 }

@@ -6,6 +6,8 @@
 
 #include "kernels/simd.h"
 
+enum { AHEAD = 4 };
+
 static void fill(uint32_t *to, uint32_t value, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) to[i] = value;
@@ -30,11 +32,18 @@ MT_SIMD static void copy_line(uint32_t *restrict to, int64_t panel, const uint32
     }
 }
 
+/* Asks for n elements. Channels are far apart, which the processor does not see coming. */
+static void fetch(const uint32_t *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof *x) __builtin_prefetch(x + i);
+}
+
 static void unroll_lines(const mt_window *w, const mt_panels *p, const uint32_t *x, uint32_t padding, uint32_t *room)
 {
     int64_t channel = p->first / w->taps, tap = p->first % w->taps;
     for (int64_t row = 0; row < p->depth; row++) {
         mt_line line = mt_window_line(w, p, tap);
+        if (tap == 0) fetch(x + (channel + AHEAD) * w->in_count + line.from, p->columns * w->stride[0]);
         copy_line(room + row * MT_TILE_COLUMNS, p->depth * MT_TILE_COLUMNS, x + channel * w->in_count, &line,
                   p->columns, w->stride[0], padding);
         if (++tap == w->taps) channel++, tap = 0;
