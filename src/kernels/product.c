@@ -125,8 +125,8 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
     }
 }
 
-/* Few rows take several panels in one tile. Otherwise as many panels at a time as the first cache holds beside a few
- * rows of A: shallow ones many, so that rows of C are written in long stretches, deep ones singly. */
+/* Few rows take several panels in one tile. Otherwise a few rows of A stay in the first cache while several panels come
+ * from the second: shallow ones many, so that rows of C are written in long stretches. */
 static void run_panels(const mt_product *p, const block *b, const mt_panels *panels, void *room)
 {
     int32_t sums[MT_PANELS * MT_TILE_COLUMNS];
