@@ -42,7 +42,7 @@ static motet_status allocate(planner *p)
     plan->in = mt_alloc_array((size_t)plan->in_count, sizeof *plan->in);
     plan->out = mt_alloc_array((size_t)plan->out_count, sizeof *plan->out);
     plan->releases = mt_alloc_array(values, sizeof *plan->releases);
-    plan->kept = mt_alloc_zero((size_t)plan->in_count, sizeof *plan->kept);
+    plan->kept = mt_alloc_zero((size_t)plan->in_count, MT_LAYOUTS * sizeof *plan->kept);
     plan->graphs = mt_alloc_zero((size_t)plan->model->graph_count, sizeof *plan->graphs);
     plan->fixed = mt_alloc_zero((size_t)plan->step_count, sizeof *plan->fixed);
     plan->idle = mt_alloc_zero((size_t)plan->step_count, sizeof *plan->idle);

@@ -245,13 +245,14 @@ static motet_status host_scratch(mt_op_context *c, size_t bytes, void **out)
 static motet_status host_keep(mt_op_context *c, int i, const mt_layout *layout, const void **out)
 {
     mt_run *run = c->run;
-    return mt_keeper_find(run->plan->keeper, c->in[i], layout, &run->plan->kept[c->in - run->in + i], out);
+    ptrdiff_t place = MT_LAYOUTS * (c->in - run->in + i) + layout->place;
+    return mt_keeper_find(run->plan->keeper, c->in[i], layout, &run->plan->kept[place], out);
 }
 
 static const void *host_kept(mt_op_context *c, int i)
 {
     mt_run *run = c->run;
-    return atomic_load_explicit(&run->plan->kept[c->in - run->in + i], memory_order_acquire);
+    return atomic_load_explicit(&run->plan->kept[MT_LAYOUTS * (c->in - run->in + i)], memory_order_acquire);
 }
 
 static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,

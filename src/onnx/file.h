@@ -13,7 +13,7 @@ typedef struct mt_external mt_external; /* onnx/external.h */
 typedef struct mt_file {
     mt_map map;
     bool owns_map;         /* false: the caller's memory */
-    bool loose;            /* large float32 matrices may be shown at odd addresses: see mt_tensor_settle */
+    bool loose;            /* large float32 matrices and filters may be shown at odd addresses: see mt_tensor_settle */
     mt_external *external; /* NULL: external data is refused */
     mt_arena arena;        /* of the structure */
     const ProtobufCMessage *message;

@@ -37,11 +37,12 @@ static bool usable_in_place(motet_type type, const uint8_t *bytes, size_t size)
     return true;
 }
 
-/* Not worth a copy that may never be needed: what multiplies by a matrix packs it from where it lies. */
+/* Not worth a copy that may never be needed: what multiplies by a matrix, or filters along one axis,
+ * packs it from where it lies. */
 static bool may_stay_loose(const mt_file *file, const motet_tensor *tensor, size_t size)
 {
     enum { LARGE = 64 * 1024 };
-    return file->loose && tensor->type == MOTET_FLOAT && tensor->rank == 2 && size >= LARGE;
+    return file->loose && tensor->type == MOTET_FLOAT && (tensor->rank == 2 || tensor->rank == 3) && size >= LARGE;
 }
 
 static motet_status copy_bytes(const uint8_t *bytes, size_t size, motet_tensor *out)

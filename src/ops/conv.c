@@ -1,9 +1,12 @@
 /* Conv and ConvTranspose. The loops here are the plain meaning of the operators; Conv goes through the float32 kernel
- * of kernels/conv.h unless the reference is asked for or the type is double. */
+ * of kernels/conv.h, or of kernels/fast_conv.h where that is faster, unless the reference is asked for or the type is
+ * double. */
 #include "ops/convolution.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+#include "kernels/fast_conv.h"
 
 /* --- shapes --------------------------------------------------------------------------------------------------- */
 
@@ -165,26 +168,65 @@ typedef struct packing {
     const float *weights;
 } packing;
 
-static void pack(const void *context, void *memory)
+enum { SHORT, FAST, PLAIN }; /* ways to lay weights out */
+
+/* The weights as `fill` packs them in the first run: `size` floats, -1 when that overflows. */
+static motet_status keep_packed(mt_op_context *c, const plain_work *work, int64_t size, mt_layout layout,
+                                const void **packed)
+{
+    packing p = {c->pool, work->conv, work->w};
+    if (size < 0 || !mt_mul((size_t)size, sizeof(float), &layout.bytes)) layout.bytes = SIZE_MAX;
+    layout.context = &p;
+    return mt_keep(c, 1, &layout, packed);
+}
+
+static void pack_short(const void *context, void *memory)
 {
     const packing *p = context;
     mt_conv_pack(p->pool, p->conv, p->weights, memory);
 }
 
-/* The weights are packed in the first run. */
 static motet_status run_short(mt_op_context *c, const plain_work *work, mt_activation activate)
 {
-    packing p = {c->pool, work->conv, work->w};
-    int64_t size = mt_conv_packed_size(work->conv);
-    size_t bytes;
+    mt_layout layout = {.fill = pack_short, .name = MT_CONV_LAYOUT, .place = SHORT, .numbers = {work->conv->groups}};
     const void *packed;
     void *room;
-    if (size < 0 || !mt_mul((size_t)size, sizeof(float), &bytes)) bytes = SIZE_MAX;
-    mt_layout layout = {bytes, pack, &p, MT_CONV_LAYOUT, {work->conv->groups}};
-    MT_TRY(mt_keep(c, 1, &layout, &packed));
+    MT_TRY(keep_packed(c, work, mt_conv_packed_size(work->conv), layout, &packed));
     MT_TRY(mt_scratch_array(c, mt_conv_room(work->conv), sizeof(float), &room));
     mt_conv_run_short(c->pool, work->conv, work->x, packed, work->bias, activate, room, work->y);
     return MOTET_OK;
+}
+
+static void pack_fast(const void *context, void *memory)
+{
+    const packing *p = context;
+    mt_fast_conv_pack(p->pool, p->conv, p->weights, memory);
+}
+
+static motet_status run_fast(mt_op_context *c, const plain_work *work, mt_activation activate)
+{
+    mt_layout layout = {.fill = pack_fast, .name = MT_FAST_CONV_LAYOUT, .place = FAST};
+    const void *packed;
+    layout.numbers[0] = work->conv->groups;
+    layout.numbers[1] = work->conv->window.stride[0];
+    MT_TRY(keep_packed(c, work, mt_fast_conv_packed_size(work->conv), layout, &packed));
+    mt_fast_conv_run(c->pool, work->conv, work->x, packed, work->bias, activate, work->y);
+    return MOTET_OK;
+}
+
+static void copy(const void *context, void *memory)
+{
+    const motet_tensor *weights = context;
+    memcpy(memory, weights->data, mt_tensor_bytes(weights));
+}
+
+/* Weights that the file shows at an odd address are copied after all when they are not packed. */
+static motet_status settle_weights(mt_op_context *c, plain_work *work)
+{
+    const motet_tensor *w = mt_in(c, 1);
+    if (mt_is_aligned(w->type, w->data)) return MOTET_OK;
+    mt_layout layout = {.bytes = mt_tensor_bytes(w), .fill = copy, .context = w, .place = PLAIN};
+    return mt_keep(c, 1, &layout, &work->w);
 }
 
 static motet_status run_conv(mt_op_context *c, plain_work *work, motet_type type)
@@ -195,8 +237,10 @@ static motet_status run_conv(mt_op_context *c, plain_work *work, motet_type type
     }
     mt_activation activate;
     MT_TRY(mt_fused_activation(c, &activate));
-    if (mt_in(c, 1)->constant && type == mt_in(c, 1)->type && mt_conv_is_short(work->conv))
-        return run_short(c, work, activate);
+    bool packs = mt_in(c, 1)->constant && type == mt_in(c, 1)->type;
+    if (packs && mt_conv_is_short(work->conv)) return run_short(c, work, activate);
+    if (packs && mt_fast_conv_fits(work->conv)) return run_fast(c, work, activate);
+    if (packs) MT_TRY(settle_weights(c, work));
     mt_conv_run(c->pool, work->conv, work->x, work->w, work->bias, activate, work->y);
     return MOTET_OK;
 }

@@ -158,8 +158,11 @@ motet_status mt_matmul_pack(mt_op_context *c, int i, const mt_gemm *shape, int64
     const void *kept;
     void *fresh;
     if (mt_in(c, i)->constant) {
-        mt_layout layout = {
-            bytes, pack, &p, MT_SGEMM_LAYOUT, {count, shape->n, shape->k, shape->ldb, shape->b_transposed}};
+        mt_layout layout = {.bytes = bytes,
+                            .fill = pack,
+                            .context = &p,
+                            .name = MT_SGEMM_LAYOUT,
+                            .numbers = {count, shape->n, shape->k, shape->ldb, shape->b_transposed}};
         MT_TRY(mt_keep(c, i, &layout, &kept));
         *b = kept;
     } else {

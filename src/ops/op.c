@@ -165,7 +165,9 @@ bool mt_op_only_packs(const mt_node *node, int input, const motet_tensor *consta
     bool known = !*node->domain || strcmp(node->domain, "motet") == 0;
     bool product = strcmp(node->type, "MatMul") == 0 || strcmp(node->type, "Gemm") == 0;
     bool several = strcmp(node->type, "Projections") == 0 && input % 2 == 1;
-    return known && ((product && input == 1) || several) && constant->type == MOTET_FLOAT && constant->rank == 2;
+    bool filters = strcmp(node->type, "Conv") == 0 && input == 1 && constant->rank == 3;
+    bool matrix = ((product && input == 1) || several) && constant->rank == 2;
+    return known && (matrix || filters) && constant->type == MOTET_FLOAT;
 }
 
 const void *mt_kept(mt_op_context *c, int i)

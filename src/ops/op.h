@@ -25,7 +25,10 @@ typedef struct mt_layout {
     const char
         *name; /* for what is worth keeping in a file: of the way it is laid out, a new one whenever that changes */
     int64_t numbers[6]; /* all that it depends on besides the constant, then */
+    int place;          /* of the ways in which one node lays one input out, as shapes have it: 0 .. MT_LAYOUTS - 1 */
 } mt_layout;
+
+enum { MT_LAYOUTS = 3 };
 
 /* What the engine does for an operator; the calls below reach it through the context. A test that drives an operator
  * without an engine brings its own. */
@@ -155,8 +158,8 @@ motet_status mt_op_run(mt_op_context *c);
 /* The operator for a node (domain "" is ai.onnx), or NULL when there is none. */
 const mt_op *mt_op_find(const char *domain, const char *name, int version);
 
-/* True when the node, unless it runs by reference, does no more with that constant than pack it from any address
- * (mt_keep): then it need not be settled (mt_tensor_settle). */
+/* True when the node, unless it runs by reference, does no more with that constant than pack or copy it from any
+ * address (mt_keep): then it need not be settled (mt_tensor_settle). */
 bool mt_op_only_packs(const mt_node *node, int input, const motet_tensor *constant);
 
 /* The functions themselves. */

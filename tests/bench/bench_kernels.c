@@ -12,6 +12,7 @@
 #include "core/cpu.h"
 #include "core/memory.h"
 #include "kernels/bytes.h"
+#include "kernels/fast_conv.h"
 #include "kernels/gemm.h"
 
 static double now(clockid_t clock)
@@ -121,13 +122,16 @@ static void run_product(void *context)
 
 typedef struct convolution {
     mt_conv conv;
-    float *x, *w, *y;
+    float *x, *w, *y, *packed; /* packed: NULL unless that is how the convolution is computed */
 } convolution;
 
 static void run_convolution(void *context)
 {
     const convolution *v = context;
-    mt_conv_run(NULL, &v->conv, v->x, v->w, NULL, NULL, v->y);
+    if (v->packed)
+        mt_fast_conv_run(NULL, &v->conv, v->x, v->packed, NULL, NULL, v->y);
+    else
+        mt_conv_run(NULL, &v->conv, v->x, v->w, NULL, NULL, v->y);
 }
 
 static void report(const job *j, double (*peak)(void))
@@ -251,12 +255,17 @@ static void bench_conv(const char *name, int64_t channels, int64_t filters, int6
 {
     mt_conv v = conv_of(channels, filters, groups, in, kernel, stride, pad);
     convolution c = {v, floats(channels * in), floats(filters * channels / groups * kernel),
-                     floats(filters * v.window.out_count)};
+                     floats(filters * v.window.out_count), NULL};
+    if (mt_fast_conv_fits(&v)) {
+        c.packed = floats(mt_fast_conv_packed_size(&v));
+        mt_fast_conv_pack(NULL, &v, c.w, c.packed);
+    }
     double operations = 2.0 * (double)(filters * v.window.out_count) * (double)(channels / groups * kernel);
     report(&(job){name, operations, run_convolution, &c}, float_peak);
     mt_free(c.x);
     mt_free(c.w);
     mt_free(c.y);
+    mt_free(c.packed);
 }
 
 int main(int count, char **words)

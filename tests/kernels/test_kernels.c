@@ -14,6 +14,7 @@
 #include "core/memory.h"
 #include "core/pool.h"
 #include "kernels/conv.h"
+#include "kernels/fast_conv.h"
 #include "kernels/gemm.h"
 #include "kernels/math.h"
 #include "kernels/rows.h"
@@ -511,6 +512,105 @@ static void long_convolutions(void **state)
     mt_pool_destroy(pool);
 }
 
+/* --- convolutions with fewer multiplications ------------------------------------------------------------------ */
+
+static mt_conv three_taps(int64_t channels, int64_t filters, int64_t in, int64_t stride)
+{
+    mt_conv v = {.batch = 1, .groups = 1, .in_channels = channels, .out_channels = filters};
+    v.window = (mt_window){.axes = 1, .in = {in}, .kernel = {3}, .stride = {stride}, .dilation = {1}};
+    finish_window(&v.window);
+    return v;
+}
+
+/* The largest error, in standard deviations of what is wanted. */
+static double largest_error(const float *got, const double *wanted, int64_t count)
+{
+    double largest = 0, sum = 0, squares = 0;
+    for (int64_t i = 0; i < count; i++) {
+        largest = fmax(largest, fabs((double)got[i] - wanted[i]));
+        sum += wanted[i];
+        squares += wanted[i] * wanted[i];
+    }
+    return largest / sqrt(squares / (double)count - sum * sum / (double)count / (double)count);
+}
+
+static double check_fast(mt_pool *pool, const mt_conv *v, bool with_bias)
+{
+    const mt_window *s = &v->window;
+    int64_t filters = v->groups * v->out_channels, outputs = v->batch * filters * s->out_count;
+    float *x = random_floats(v->batch * v->groups * v->in_channels * s->in_count);
+    float *w = random_floats(filters * v->in_channels * s->taps), *bias = with_bias ? random_floats(filters) : NULL;
+    double *wanted = mt_alloc((size_t)outputs * sizeof *wanted);
+    guarded packed = guarded_make(mt_fast_conv_packed_size(v)), y = guarded_make(outputs),
+            again = guarded_make(outputs);
+    plain_conv(v, x, w, bias, wanted);
+    mt_fast_conv_pack(pool, v, w, packed.values);
+    mt_fast_conv_run(NULL, v, x, packed.values, bias, NULL, y.values);
+    mt_fast_conv_run(pool, v, x, packed.values, bias, negate, again.values);
+    assert_close(y.values, wanted, outputs, v->in_channels * s->taps);
+    for (int64_t i = 0; i < outputs; i++) assert_true(again.values[i] == -y.values[i]);
+    guarded_check(&packed);
+    guarded_check(&y);
+    guarded_check(&again);
+    double error = largest_error(y.values, wanted, outputs);
+    mt_free(x);
+    mt_free(w);
+    mt_free(bias);
+    mt_free(wanted);
+    mt_free(packed.all);
+    mt_free(y.all);
+    mt_free(again.all);
+    return error;
+}
+
+static void fast_convolutions_of_random_shapes(void **state)
+{
+    (void)state;
+    mt_pool *pool = two_threads();
+    for (int round = 0; round < 80; round++) {
+        bool deep = round % 20 == 0; /* channels in slices */
+        mt_conv v = three_taps(deep ? 500 + random_up_to(600) : random_up_to(20), random_up_to(deep ? 15 : 40),
+                               random_up_to(deep        ? 50
+                                            : round % 3 ? 300
+                                                        : 900),
+                               1 + round % 2);
+        v.batch = random_up_to(2);
+        v.groups = random_up_to(2);
+        v.window.before[0] = random_bits() % 5;
+        v.window.after[0] = random_bits() % 5;
+        finish_window(&v.window);
+        check_fast(pool, &v, round % 4 > 1);
+    }
+    mt_pool_destroy(pool);
+}
+
+static void fast_convolutions_keep_their_promised_errors(void **state)
+{
+    (void)state;
+    mt_conv one = three_taps(512, 24, 200, 1), two = three_taps(512, 24, 400, 2);
+    assert_true(check_fast(NULL, &one, false) < 2e-5);
+    assert_true(check_fast(NULL, &two, false) < 2e-5);
+}
+
+/* Few channels, filters or positions, or a panel hardly filled, are not worth it. */
+static void fast_convolutions_fit_large_shapes(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t channels, filters, in, stride;
+        bool fits;
+    } cases[] = {{512, 512, 9599, 2, true},  {512, 512, 1199, 2, true}, {256, 256, 1000, 1, true},
+                 {512, 512, 9599, 3, false}, {512, 512, 70, 2, false},  {3, 512, 9599, 2, false},
+                 {512, 3, 9599, 2, false},   {512, 512, 265, 2, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mt_conv v = three_taps(cases[i].channels, cases[i].filters, cases[i].in, cases[i].stride);
+        assert_int_equal(mt_fast_conv_fits(&v), cases[i].fits);
+        v.window.dilation[0] = 2;
+        finish_window(&v.window);
+        assert_false(mt_fast_conv_fits(&v));
+    }
+}
+
 /* --- every level ---------------------------------------------------------------------------------------------- */
 
 /* The group once for every level that this processor has. */
@@ -531,6 +631,8 @@ int main(void)
         cmocka_unit_test(long_convolutions),
         cmocka_unit_test(gelu_is_the_exact_one),
         cmocka_unit_test(activations_of_every_length),
+        cmocka_unit_test(fast_convolutions_of_random_shapes),
+        cmocka_unit_test(fast_convolutions_keep_their_promised_errors),
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_keep_their_promised_errors),
@@ -539,6 +641,7 @@ int main(void)
         cmocka_unit_test(halves_round_to_even),
         cmocka_unit_test(rows_of_every_length),
         cmocka_unit_test(moments_do_not_cancel),
+        cmocka_unit_test(fast_convolutions_fit_large_shapes),
     };
     int failed = cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
     for (int level = 0; level < MT_CPU_LEVELS; level++)

@@ -58,30 +58,45 @@ static piece ends(int shift, const char *shape)
     return JOIN(text(2, names[shift]), input("x", MOTET_FLOAT, shape), output("y"));
 }
 
-static motet_tensor *run(const char *file, const motet_tensor *x, bool reference)
+static motet_session *open_session(const char *file, bool reference)
 {
-    static const char *const in[] = {"x"}, *const out[] = {"y"};
     motet_session *session;
     motet_session_options options;
-    motet_tensor *y;
     motet_session_options_init(&options);
     options.reference = reference;
     if (motet_session_open(file, &options, &session) != MOTET_OK) fail_msg("%s", motet_error_message());
-    for (int again = 0; again < 2; again++) {
-        if (motet_session_run(session, in, &x, 1, out, &y, 1) != MOTET_OK) fail_msg("%s", motet_error_message());
-        if (!again) motet_tensor_destroy(y);
-    }
+    return session;
+}
+
+static motet_tensor *run_once(motet_session *session, const motet_tensor *x)
+{
+    static const char *const in[] = {"x"}, *const out[] = {"y"};
+    motet_tensor *y;
+    if (motet_session_run(session, in, &x, 1, out, &y, 1) != MOTET_OK) fail_msg("%s", motet_error_message());
+    return y;
+}
+
+static motet_tensor *run(const char *file, const motet_tensor *x, bool reference)
+{
+    motet_session *session = open_session(file, reference);
+    motet_tensor_destroy(run_once(session, x));
+    motet_tensor *y = run_once(session, x);
     motet_session_close(session);
     return y;
 }
 
-static motet_tensor *make_input(int64_t rows, int64_t columns)
+static motet_tensor *make_tensor(int rank, const int64_t *dims)
 {
     motet_tensor *x;
-    assert_int_equal(motet_tensor_create(MOTET_FLOAT, 2, (int64_t[]){rows, columns}, &x), MOTET_OK);
+    assert_int_equal(motet_tensor_create(MOTET_FLOAT, rank, dims, &x), MOTET_OK);
     float *values = motet_tensor_data(x);
-    for (int64_t i = 0; i < rows * columns; i++) values[i] = (float)((i * 37) % 101 - 50) / 20;
+    for (int64_t i = 0; i < motet_tensor_count(x); i++) values[i] = (float)((i * 37) % 101 - 50) / 20;
     return x;
+}
+
+static motet_tensor *make_input(int64_t rows, int64_t columns)
+{
+    return make_tensor(2, (int64_t[]){rows, columns});
 }
 
 static void write_model(piece graph)
@@ -90,20 +105,25 @@ static void write_model(piece graph)
     assert_int_equal(motet_file_write(path, (const char *)bytes.bytes, bytes.size), MOTET_OK);
 }
 
-/* The graph gives what the reference gives. */
-static void expect(piece graph, int64_t columns)
+static void expect_same(motet_tensor *fast, motet_tensor *plain)
 {
-    write_model(graph);
-    motet_tensor *x = make_input(ROWS, columns), *fast = run(path, x, false), *plain = run(path, x, true);
     assert_int_equal(motet_tensor_count(fast), motet_tensor_count(plain));
     double largest = 0;
     for (int64_t i = 0; i < motet_tensor_count(plain); i++)
         largest = fmax(largest, fabs(motet_tensor_number(plain, i)));
     for (int64_t i = 0; i < motet_tensor_count(plain); i++)
         assert_true(fabs(motet_tensor_number(fast, i) - motet_tensor_number(plain, i)) <= 1e-5 * largest);
-    motet_tensor_destroy(x);
     motet_tensor_destroy(fast);
     motet_tensor_destroy(plain);
+}
+
+/* The graph gives what the reference gives. */
+static void expect(piece graph, int64_t columns)
+{
+    write_model(graph);
+    motet_tensor *x = make_input(ROWS, columns);
+    expect_same(run(path, x, false), run(path, x, true));
+    motet_tensor_destroy(x);
 }
 
 /* --- tests ----------------------------------------------------------------------------------------------------- */
@@ -144,6 +164,26 @@ static void for_whoever_reads(void **state)
             INNER);
         expect(JOIN(ends(shift, "3 128"), w, node("MatMul", "x w", "m", NONE), node("Identity", "w", "y", NONE)),
                INNER);
+    }
+}
+
+/* Few positions, many and some: filters are packed in one way, in another, and taken as they are, in any order. */
+static void filters_for_any_length(void **state)
+{
+    enum { FILTERS = 128, CHANNELS = 64, TAPS = 3 };
+    static const int64_t lengths[] = {700, 9, 40, 9, 700, 150, 40};
+    (void)state;
+    for (int shift = 0; shift < MOST_SHIFT; shift++) {
+        write_model(JOIN(ends(shift, "1 64 n"), weights("w", "128 64 3", (size_t)FILTERS * CHANNELS * TAPS),
+                         node("Conv", "x w", "y", attribute_ints("strides", shift % 2 ? "1" : "2"))));
+        motet_session *fast = open_session(path, false), *reference = open_session(path, true);
+        for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+            motet_tensor *x = make_tensor(3, (int64_t[]){1, CHANNELS, lengths[i]});
+            expect_same(run_once(fast, x), run_once(reference, x));
+            motet_tensor_destroy(x);
+        }
+        motet_session_close(fast);
+        motet_session_close(reference);
     }
 }
 
@@ -370,6 +410,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(at_any_address, setup, teardown),
+        cmocka_unit_test_setup_teardown(filters_for_any_length, setup, teardown),
         cmocka_unit_test_setup_teardown(for_whoever_reads, setup, teardown),
 #if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test_setup_teardown(not_in_memory_twice, setup, teardown),

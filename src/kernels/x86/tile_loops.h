@@ -42,6 +42,7 @@ static inline mt_tile part_of(const mt_tile *t, int i, int j, int rows, int colu
             vector b0 = load(b), b1 = load(b + LANES);                                                                 \
             __builtin_prefetch(b + 24 * b_row);                                                                        \
             __builtin_prefetch(b + 24 * b_row + LANES);                                                                \
+            __builtin_prefetch(p0 + 64 * step);                                                                        \
             MT_ROWS_##n(STEP);                                                                                         \
             p0 += step, p3 += step, p6 += step, p9 += step, b += b_row;                                                \
         }                                                                                                              \
