@@ -30,6 +30,14 @@ compare() {
         total ? 100 * other / total : 0, total ? 100 * (total - same - other) / total : 0 }' "$3"
 }
 compare "$round" "speech with the label of the first round, %" "$work/hour.rttm"
+# Does every label stay with its speaker? In each later round, where the first had one label alone, the one heard longest.
+awk -v round="$round" '
+{ n = int(($4 + $5) * 50); for (f = int($4 * 50); f < n; f++) { r = int(f / 50 / round); at = f - int(r * round * 50)
+    if (r == 0) { voices[at]++; label[at] = $8 } else if (voices[at] == 1) { heard[r, label[at], $8]++; rounds[r, label[at]] } } }
+END { for (i in rounds) { split(i, of, SUBSEP); most = ""
+        for (j in heard) { split(j, in_, SUBSEP); if (in_[1] SUBSEP in_[2] == i && (most == "" || heard[j] > heard[most])) most = j }
+        split(most, in_, SUBSEP); all++; if (in_[3] == of[2]) kept++; else printf "  round %d: %s is called %s\n", of[1], of[2], in_[3] }
+    printf "%-44s %8.2f   (of %d)\n", "labels that stay with their speaker, %", all ? 100 * kept / all : 0, all }' "$work/hour.rttm"
 awk '{ if (!($8 in seen)) { seen[$8] = 1; n++ } } END { printf "%-44s %8d\n", "speakers", n }' "$work/hour.rttm"
 round=$("$build/tests/join_audio" -w "$work/alike.flac" $((3 * (${round%.*} + 1))) "$data"/*.flac)
 "$build/motet" diarize --quiet "$@" "$work/alike.flac" >"$work/alike.rttm"
