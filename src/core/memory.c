@@ -46,11 +46,19 @@ void *mt_alloc_array(size_t count, size_t size)
 
 void *mt_alloc_aligned(size_t bytes)
 {
-    if (failing() || bytes > SIZE_MAX - HUGE_PAGE) return NULL;
     size_t rounded = (bytes + 63) & ~(size_t)63;
-    if (bytes < LARGE) return aligned_alloc(64, rounded ? rounded : 64);
-    /* Huge pages: fewer of them to ask the kernel for when they are first touched, and to look up ever after. */
-    void *block = aligned_alloc(HUGE_PAGE, (rounded + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1));
+    if (failing() || rounded < bytes) return NULL;
+    return aligned_alloc(64, rounded ? rounded : 64);
+}
+
+/* Fewer pages to look up ever after; but a large one can cost more to be had than all the small ones in its place:
+ * where the host of a virtual machine has taken back what was free, it brings memory in page by page. */
+void *mt_alloc_huge(size_t bytes)
+{
+    if (bytes < LARGE) return mt_alloc_aligned(bytes);
+    if (failing() || bytes > SIZE_MAX - HUGE_PAGE) return NULL;
+    size_t rounded = (bytes + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+    void *block = aligned_alloc(HUGE_PAGE, rounded);
     if (block) madvise(block, rounded, MADV_HUGEPAGE);
     return block;
 }

@@ -10,6 +10,7 @@ void *mt_alloc(size_t bytes);                        /* not cleared; at least 1 
 void *mt_alloc_zero(size_t count, size_t size);      /* cleared */
 void *mt_alloc_array(size_t count, size_t size);     /* not cleared */
 void *mt_alloc_aligned(size_t bytes);                /* 64-byte aligned, not cleared; freed by mt_free */
+void *mt_alloc_huge(size_t bytes);                   /* the same, in huge pages where it is large */
 void *mt_grow(void *old, size_t count, size_t size); /* realloc; on failure the old block stays */
 char *mt_copy_string(const char *text);
 char *mt_copy_bytes(const void *bytes, size_t length); /* with a NUL after them */

@@ -59,10 +59,10 @@ static void give_range(mt_buffers *b, size_t begin)
 
 /* --- the memory behind them ----------------------------------------------------------------------------------- */
 
-static char *add_memory(mt_buffers *b, mt_range range)
+static char *add_memory(mt_buffers *b, mt_range range, void *(*allocate)(size_t bytes))
 {
     if (!mt_reserve((void **)&b->memory, b->memory_count, &b->memory_capacity, sizeof *b->memory)) return NULL;
-    char *memory = mt_alloc_aligned(range.end - range.begin);
+    char *memory = allocate(range.end - range.begin);
     if (memory) b->memory[b->memory_count++] = (mt_extent){range, memory};
     return memory;
 }
@@ -77,7 +77,7 @@ static char *find_memory(mt_buffers *b, mt_range range)
     }
     size_t more = b->high / 4 > SMALLEST ? b->high / 4 : SMALLEST;
     if (range.end - range.begin < more) range.end = range.begin + (more + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-    return add_memory(b, range);
+    return add_memory(b, range, mt_alloc_aligned);
 }
 
 static void free_memory(mt_buffers *b)
@@ -89,7 +89,7 @@ static void free_memory(mt_buffers *b)
 static void make_arena(mt_buffers *b, size_t size)
 {
     free_memory(b);
-    char *memory = size ? add_memory(b, (mt_range){0, size}) : NULL;
+    char *memory = size ? add_memory(b, (mt_range){0, size}, mt_alloc_huge) : NULL;
     for (size_t i = 0; memory && i < size; i += PAGE) ((volatile char *)memory)[i] = 0;
 }
 

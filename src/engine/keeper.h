@@ -1,5 +1,6 @@
 /* What operators make of constants once and for all (mt_keep): packed weights. They lie close together in large blocks,
- * so that the kernel can give them huge pages, and what they were made of leaves memory as it is no longer read. */
+ * in pages as they come (mt_alloc_huge says why: a load is mostly their pages, and products read them in order), and
+ * what they were made of leaves memory as it is no longer read. */
 #ifndef MT_ENGINE_KEEPER_H
 #define MT_ENGINE_KEEPER_H
 
