@@ -242,13 +242,14 @@ void mt_byte_gemm_run(mt_pool *pool, const mt_byte_gemm *s, int64_t count, const
     product.a_step = 1;
     product.panels = find_panels;
     product.source = &source;
+    product.packed = packed;
     product.c_row = s->n;
     product.finish = mt_byte_finish_run;
     product.finish_context = &end;
     for (int64_t i = 0; i < count; i++) {
         const int32_t *sums = s->a_sums ? s->a_sums + i * s->m : NULL;
         end.a_sums = s->a_sums ? &sums : NULL;
-        source.packed = packed + i;
+        source.packed = product.packed = packed + i;
         product.a = (const void *const *)a + i;
         product.c = c + i;
         mt_product_run(pool, &product);

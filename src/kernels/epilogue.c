@@ -3,7 +3,7 @@
 
 #include "kernels/simd.h"
 
-MT_SIMD static void add_to_row(float *c, int columns, float row_bias, const float *column_bias)
+static inline void add_to_row(float *restrict c, int columns, float row_bias, const float *restrict column_bias)
 {
     if (column_bias)
         for (int j = 0; j < columns; j++) c[j] += row_bias + column_bias[j];
@@ -11,16 +11,29 @@ MT_SIMD static void add_to_row(float *c, int columns, float row_bias, const floa
         for (int j = 0; j < columns; j++) c[j] += row_bias;
 }
 
+/* Most pieces are a panel wide: then the loops over columns become a few instructions. */
+MT_SIMD static void add_biases(float *c, int64_t c_row, int rows, int columns, const float *row_bias,
+                               const float *column_bias)
+{
+    for (int i = 0; i < rows; i++) {
+        if (columns == MT_TILE_COLUMNS)
+            add_to_row(c + i * c_row, MT_TILE_COLUMNS, row_bias ? row_bias[i] : 0, column_bias);
+        else
+            add_to_row(c + i * c_row, columns, row_bias ? row_bias[i] : 0, column_bias);
+    }
+}
+
 void mt_epilogue_run(const void *context, const mt_piece *p)
 {
     const mt_epilogue *e = context;
     const float *columns = e->column_biases ? e->column_biases[p->item] : e->column_bias;
+    const float *rows = e->row_bias ? e->row_bias[p->item] : NULL;
     if (!p->last) return;
-    for (int i = 0; i < p->rows; i++) {
-        float *row = (float *)p->c + i * p->c_row;
-        if (columns || e->row_bias)
-            add_to_row(row, p->columns, e->row_bias ? e->row_bias[p->item][p->row + i] : 0,
-                       columns ? columns + p->column : NULL);
-        if (e->activate) e->activate(row, p->columns);
-    }
+    if (columns || rows)
+        add_biases(p->c, p->c_row, p->rows, p->columns, rows ? rows + p->row : NULL,
+                   columns ? columns + p->column : NULL);
+    if (e->activate && p->c_row == p->columns)
+        e->activate(p->c, (int64_t)p->rows * p->columns);
+    else if (e->activate)
+        for (int i = 0; i < p->rows; i++) e->activate((float *)p->c + i * p->c_row, p->columns);
 }

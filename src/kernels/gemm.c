@@ -134,6 +134,7 @@ void mt_sgemm_batch(mt_pool *pool, const mt_gemm *s, int64_t count, const float 
     product.a_step = s->a_transposed ? s->lda : 1;
     product.panels = find_panels;
     product.source = &source;
+    product.packed = s->b_packed ? (const void *const *)b : NULL;
     product.c = (void *const *)c;
     product.c_row = s->ldc;
     product.alpha = (float)s->alpha;

@@ -1,6 +1,9 @@
 /* A block of work is at most ROWS rows by as many panels as make it worth a thread's while. Within it, slices of k come
  * first, then groups of panels, then rows, then the panels of a group: a slice of A (ROWS x MT_PANEL_DEPTH, half a
- * megabyte) and a group of panels (a quarter) stay in the second cache until they are done with. */
+ * megabyte or more) and a group of panels (a quarter) stay in the second cache until they are done with.
+ *
+ * Packed weights come from memory. While the rows of A go by some panels, the next are brought into the second cache,
+ * evenly, so that neither waits for the other. */
 #include "kernels/product.h"
 
 #include <stdalign.h>
@@ -20,6 +23,7 @@ typedef struct work {
     int64_t height, width; /* of a block: rows, columns */
     int64_t down, across;  /* blocks in one product */
     int64_t depth;         /* of a slice of k */
+    int64_t threads;
 } work;
 
 typedef struct block {
@@ -81,6 +85,12 @@ MT_SIMD static void copy_rows(uint32_t *restrict c, int64_t c_row, const uint32_
     }
 }
 
+/* Row `first` and column `column` of packed panels. */
+static const void *packed_at(const mt_product *p, int64_t item, int64_t first, int64_t column)
+{
+    return from(p->packed[item], column * p->k + first * MT_TILE_COLUMNS);
+}
+
 /* One tile and what is to be done to it. Where no slice came before and none follows, that happens in the first cache,
  * and C, which is far away, is written once. */
 static void run_tile(const mt_product *p, mt_tile *t, mt_piece *piece)
@@ -101,15 +111,18 @@ static void run_tile(const mt_product *p, mt_tile *t, mt_piece *piece)
     if (once) copy_rows(c, p->c_row, near, piece->rows, piece->columns);
 }
 
-/* All rows of a block times the columns [begin, end) of panels that are there, `width` columns at a time. */
+/* All rows of a block times the columns [begin, end) of panels that are there, `width` columns at a time. As many bytes
+ * will be read `ahead` as now from the panels. */
 static void run_columns(const mt_product *p, const block *b, const mt_panels *panels, const mt_panel_place *place,
-                        const int32_t *sums, int64_t begin, int64_t end, int64_t width)
+                        const int32_t *sums, int64_t begin, int64_t end, int64_t width, const void *ahead)
 {
     mt_tile t = {.k = panels->depth, .a_row = p->a_row, .a_step = p->a_step, .alpha = p->alpha};
     mt_piece piece = {.item = b->item, .last = panels->first + panels->depth >= p->k};
     t.b_row = place->row;
     t.b_panel = place->panel;
     t.add = panels->first > 0 || p->add;
+    t.ahead = ahead ? ahead : place->start;
+    t.ahead_step = ahead ? parts_of(MT_TILE_COLUMNS * MT_WORD, parts_of(b->rows, MT_TILE_ROWS)) : 0;
     for (piece.row = b->row; piece.row < b->row + b->rows; piece.row += MT_TILE_ROWS) {
         piece.rows = t.rows = (int)least(MT_TILE_ROWS, b->row + b->rows - piece.row);
         t.a = from(p->a[b->item], piece.row * p->a_row + panels->first * p->a_step);
@@ -121,21 +134,28 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
             piece.c_row = t.c_row = p->c_row;
             t.b = from(place->start, column / MT_TILE_COLUMNS * place->panel);
             run_tile(p, &t, &piece);
+            t.ahead += t.ahead_step * t.k;
         }
     }
 }
 
-/* Few rows take several panels in one tile. Otherwise a few rows of A stay in the first cache while several panels come
- * from the second: shallow ones many, so that rows of C are written in long stretches. */
-static void run_panels(const mt_product *p, const block *b, const mt_panels *panels, void *room)
+/* `after`: what will be read after these panels, or NULL.
+ *
+ * Few rows take several panels in one tile. Otherwise a few rows of A stay in the first cache while several panels come
+ * from the second: shallow ones many, so that rows of C are written in long stretches. Packed ones go singly: each is
+ * on its way while the one before it is used. */
+static void run_panels(const mt_product *p, const block *b, const mt_panels *panels, const void *after, void *room)
 {
     int32_t sums[MT_PANELS * MT_TILE_COLUMNS];
     mt_panel_place place = p->panels(p->source, panels, room, sums);
-    int64_t width = b->rows <= MT_TILE_FEW_ROWS ? MT_TILE_PANELS : 1, together = 1 + CACHED / (panels->depth + 1);
-    if (together < width) together = width;
-    for (int64_t column = 0; column < panels->columns; column += together * MT_TILE_COLUMNS)
-        run_columns(p, b, panels, &place, sums, column, least(column + together * MT_TILE_COLUMNS, panels->columns),
-                    width * MT_TILE_COLUMNS);
+    int64_t width = b->rows <= MT_TILE_FEW_ROWS ? MT_TILE_PANELS : 1, together = width;
+    if (!p->packed && together < 1 + CACHED / (panels->depth + 1)) together = 1 + CACHED / (panels->depth + 1);
+    for (int64_t column = 0, end; column < panels->columns; column = end) {
+        end = least(column + together * MT_TILE_COLUMNS, panels->columns);
+        bool more = p->packed && end < panels->columns;
+        run_columns(p, b, panels, &place, sums, column, end, width * MT_TILE_COLUMNS,
+                    more ? packed_at(p, b->item, panels->first, panels->column + end) : after);
+    }
 }
 
 static block find_block(const work *w, int64_t number)
@@ -147,19 +167,32 @@ static block find_block(const work *w, int64_t number)
     return b;
 }
 
+/* What the thread with block b, which has this number, will probably read after the panels at row `first` up to
+ * `column`: the next panels of the slice, the next slice, or those of the block that it takes then. */
+static const void *find_next(const work *w, int64_t number, const block *b, int64_t first, int64_t column)
+{
+    const mt_product *p = w->product;
+    if (!p->packed) return NULL;
+    if (column < b->columns) return packed_at(p, b->item, first, b->column + column);
+    if (first + w->depth < p->k) return packed_at(p, b->item, first + w->depth, b->column);
+    if (number + w->threads >= p->count * w->down * w->across) return NULL;
+    block next = find_block(w, number + w->threads);
+    return packed_at(p, next.item, 0, next.column);
+}
+
 static void run_block(void *context, size_t number)
 {
     alignas(64) char room[MT_PANEL_ROOM * MT_TILE_COLUMNS * MT_WORD];
     const work *w = context;
     const mt_product *p = w->product;
     block b = find_block(w, (int64_t)number);
-    int64_t at_once = least(MT_PANELS, MT_PANEL_ROOM / w->depth) * MT_TILE_COLUMNS, first = 0;
+    int64_t at_once = (p->packed ? MT_PANELS : least(MT_PANELS, MT_PANEL_ROOM / w->depth)) * MT_TILE_COLUMNS, first = 0;
     do { /* once even if k is 0 */
         for (int64_t column = 0; column < b.columns; column += at_once) {
             mt_panels panels = {.item = b.item, .first = first, .column = b.column + column, .rows = b.rows};
             panels.depth = least(w->depth, p->k - first);
             panels.columns = least(at_once, b.columns - column);
-            run_panels(p, &b, &panels, room);
+            run_panels(p, &b, &panels, find_next(w, (int64_t)number, &b, first, column + at_once), room);
         }
         first += w->depth;
     } while (first < p->k);
@@ -169,5 +202,6 @@ void mt_product_run(mt_pool *pool, const mt_product *product)
 {
     if (product->m == 0 || product->n == 0 || product->count == 0) return;
     work w = cut(product);
+    w.threads = mt_pool_threads(pool);
     mt_parallel(pool, (size_t)(product->count * w.down * w.across), run_block, &w);
 }

@@ -12,7 +12,7 @@
 #include "kernels/tile.h"
 
 enum {
-    MT_PANEL_DEPTH = 384, /* rows of a panel, at most */
+    MT_PANEL_DEPTH = 768, /* rows of a panel, at most */
     MT_PANEL_ROOM = 2048, /* rows of all the panels that are asked for at once */
     MT_PANELS = 16        /* panels that are asked for at once */
 };
@@ -53,7 +53,9 @@ typedef struct mt_product {
     int64_t depth; /* rows of the panels that are asked for at a time, which divide k; 0: as many as is good */
     mt_panel_function panels; /* where B comes from */
     const void *source;
-    void *const *c; /* rows c_row words apart */
+    const void *const *packed; /* B of every product where it lies as panels of k dense rows, one after the other: those
+                                * that come next are asked for early; NULL: B lies otherwise */
+    void *const *c;            /* rows c_row words apart */
     int64_t c_row;
     float alpha;
     bool add;

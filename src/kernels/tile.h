@@ -25,6 +25,10 @@ typedef struct mt_tile {
     int rows, columns; /* of C, from 1 up; panels are read to the end */
     float alpha;       /* 1 for bytes */
     bool add;          /* C += alpha * A * B, else C = alpha * A * B */
+
+    /* Memory that later tiles will read, and how many bytes of it are asked for on every step of k. */
+    const char *ahead;
+    int64_t ahead_step;
 } mt_tile;
 
 typedef void (*mt_tile_function)(const mt_tile *tile);

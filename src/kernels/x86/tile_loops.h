@@ -35,14 +35,15 @@ static inline mt_tile part_of(const mt_tile *t, int i, int j, int rows, int colu
 #define TILE(n)                                                                                                        \
     static void tile_##n(const mt_tile *t)                                                                             \
     {                                                                                                                  \
-        int64_t row = t->a_row, step = t->a_step, b_row = t->b_row;                                                    \
+        int64_t row = t->a_row, step = t->a_step, b_row = t->b_row, ahead_step = t->ahead_step;                        \
         const word *p0 = t->a, *p3 = p0 + 3 * row, *p6 = p3 + 3 * row, *p9 = p6 + 3 * row, *b = t->b;                  \
+        const char *ahead = t->ahead;                                                                                  \
         MT_ROWS_##n(START);                                                                                            \
         for (int64_t k = t->k; k > 0; k--) {                                                                           \
             vector b0 = load(b), b1 = load(b + LANES);                                                                 \
-            __builtin_prefetch(b + 24 * b_row);                                                                        \
-            __builtin_prefetch(b + 24 * b_row + LANES);                                                                \
             __builtin_prefetch(p0 + 64 * step);                                                                        \
+            __builtin_prefetch(ahead, 0, 2);                                                                           \
+            ahead += ahead_step;                                                                                       \
             MT_ROWS_##n(STEP);                                                                                         \
             p0 += step, p3 += step, p6 += step, p9 += step, b += b_row;                                                \
         }                                                                                                              \
