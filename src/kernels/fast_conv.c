@@ -288,18 +288,27 @@ static void look(const work *w, const block *b, int64_t first, int64_t depth, fl
 
 enum { SUM = MT_TILE_ROWS * MT_TILE_COLUMNS };
 
+/* Outputs come from afar; asked for before they are computed, they are there when they are stored. */
+static void fetch(const mt_piece *p, int i, int end)
+{
+    for (; i < end && i < p->rows; i++)
+        for (int j = 0; j < p->columns; j += LINE) __builtin_prefetch((float *)p->c + i * p->c_row + j, 1);
+}
+
 /* All sums of one tile of rows. */
-static void multiply(const work *w, const float *filters, const float *inputs, int64_t depth, int rows, float *sums)
+static void multiply(const work *w, const float *filters, const float *inputs, int64_t depth, const mt_piece *piece,
+                     float *sums)
 {
     const scheme *s = w->form.scheme;
     mt_tile t = {.a_row = 1, .a_step = MT_TILE_ROWS, .b_row = MT_TILE_COLUMNS, .c_row = MT_TILE_COLUMNS, .alpha = 1};
-    t.rows = rows;
+    t.rows = piece->rows;
     t.columns = MT_TILE_COLUMNS;
     for (int i = 0; i < s->products; i++) {
         t.k = s->steps[i].count * depth;
         t.a = filters + s->steps[i].filter * depth * MT_TILE_ROWS;
         t.b = inputs + s->steps[i].input * depth * MT_TILE_COLUMNS;
         t.c = sums + i * SUM;
+        fetch(piece, 2 * i, 2 * i + 2);
         w->tile(&t);
     }
 }
@@ -324,13 +333,6 @@ static void gather(const work *w, const block *b, const float *sums, mt_piece *p
     }
 }
 
-/* Outputs come from afar; asked for before they are computed, they are there when they are stored. */
-static void fetch(const mt_piece *p)
-{
-    for (int i = 0; i < p->rows; i++)
-        for (int j = 0; j < p->columns; j += LINE) __builtin_prefetch((float *)p->c + i * p->c_row + j, 1);
-}
-
 static void run_slice(const work *w, const block *b, int64_t first, int64_t depth, float *inputs)
 {
     alignas(64) float sums[PRODUCTS * SUM];
@@ -342,8 +344,7 @@ static void run_slice(const work *w, const block *b, int64_t first, int64_t dept
         piece.row = row * MT_TILE_ROWS;
         piece.rows = (int)least(MT_TILE_ROWS, w->conv->out_channels - piece.row);
         piece.c = b->y + piece.row * piece.c_row + b->column;
-        fetch(&piece);
-        multiply(w, b->packed + packed_at(&w->form, first, depth, row), inputs, depth, piece.rows, sums);
+        multiply(w, b->packed + packed_at(&w->form, first, depth, row), inputs, depth, &piece, sums);
         gather(w, b, sums, &piece, first > 0);
         mt_epilogue_run(&epilogue, &piece);
     }
