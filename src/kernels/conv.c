@@ -8,11 +8,13 @@
  * Everything else is the product of the weights, a row for every output channel, and the unrolled input, a row for
  * every weight and a column for every output position. That matrix is never there as a whole: the product asks for it
  * panel by panel, and a panel is a few runs of the input for each weight. Channels stay as they lie, [channels,
- * positions], and weights are read in place. */
+ * positions]. Weights are read in place, or from filters packed in tiles: rows that lie a multiple of a page apart push
+ * each other out of the cache. */
 #include "kernels/conv.h"
 
 #include <string.h>
 
+#include "core/tensor.h"
 #include "kernels/filter.h"
 #include "kernels/gemm.h"
 #include "kernels/simd.h"
@@ -43,6 +45,7 @@ typedef struct conv_work {
     const float *x, *weights, *bias;
     float *y;
     mt_activation activate;
+    bool tiled;         /* the weights */
     int64_t first_unit; /* of batch * groups, in the current round */
 } conv_work;
 
@@ -56,10 +59,17 @@ static float *unit_output(const conv_work *w, int64_t unit)
     return w->y + unit * w->conv->out_channels * w->conv->window.out_count;
 }
 
+/* Filters of a group, with those that fill up the last tile. */
+static int64_t tiled_rows(const mt_conv *conv)
+{
+    return (conv->out_channels + MT_TILE_ROWS - 1) / MT_TILE_ROWS * MT_TILE_ROWS;
+}
+
 static const float *unit_weights(const conv_work *w, int64_t unit)
 {
     const mt_conv *conv = w->conv;
-    return w->weights + unit % conv->groups * conv->out_channels * conv->in_channels * conv->window.taps;
+    int64_t filters = w->tiled ? tiled_rows(conv) : conv->out_channels;
+    return w->weights + unit % conv->groups * filters * conv->in_channels * conv->window.taps;
 }
 
 /* All stretches of `channels` channels: rows of `to` are to_row apart, channels of `from` from_row. */
@@ -175,6 +185,7 @@ static void run_product(mt_pool *pool, conv_work *w)
         product.a = weights;
         product.a_row = k;
         product.a_step = 1;
+        product.a_tiled = w->tiled;
         product.panels = unroll;
         product.depth = mt_window_is_long(&conv->window) ? conv->window.taps : 0;
         product.source = w;
@@ -184,6 +195,45 @@ static void run_product(mt_pool *pool, conv_work *w)
         product.finish_context = &epilogue;
         mt_product_run(pool, &product);
     }
+}
+
+/* --- filters in tiles ----------------------------------------------------------------------------------------- */
+
+bool mt_conv_has_tiles(const mt_conv *conv)
+{
+    return !is_depthwise(conv) && conv->out_channels >= MT_TILE_ROWS;
+}
+
+int64_t mt_conv_tiles_size(const mt_conv *conv)
+{
+    int64_t filters, all;
+    if (__builtin_mul_overflow(tiled_rows(conv), conv->groups, &filters)) return -1;
+    return __builtin_mul_overflow(filters, conv->in_channels * conv->window.taps, &all) ? -1 : all;
+}
+
+typedef struct packing {
+    const mt_conv *conv;
+    const mt_loose_float *weights;
+    float *packed;
+} packing;
+
+/* Tile number `block` of all groups. */
+static void pack_tile(void *context, size_t block)
+{
+    const packing *p = context;
+    int64_t k = p->conv->in_channels * p->conv->window.taps, tiles = tiled_rows(p->conv) / MT_TILE_ROWS;
+    int64_t group = (int64_t)block / tiles, row = (int64_t)block % tiles * MT_TILE_ROWS;
+    int64_t rows = least(MT_TILE_ROWS, p->conv->out_channels - row);
+    const mt_loose_float *from = p->weights + (group * p->conv->out_channels + row) * k;
+    float *to = p->packed + (int64_t)block * MT_TILE_ROWS * k;
+    for (int64_t i = 0; i < k; i++, to += MT_TILE_ROWS)
+        for (int64_t j = 0; j < MT_TILE_ROWS; j++) to[j] = j < rows ? from[j * k + i] : 0;
+}
+
+void mt_conv_tiles_pack(mt_pool *pool, const mt_conv *conv, const float *weights, float *packed)
+{
+    packing p = {conv, weights, packed};
+    mt_parallel(pool, (size_t)(conv->groups * (tiled_rows(conv) / MT_TILE_ROWS)), pack_tile, &p);
 }
 
 /* --- the depthwise way ---------------------------------------------------------------------------------------- */
@@ -271,6 +321,14 @@ void mt_conv_run_short(mt_pool *pool, const mt_conv *conv, const float *x, const
 }
 
 /* --- the choice ----------------------------------------------------------------------------------------------- */
+
+void mt_conv_run_tiles(mt_pool *pool, const mt_conv *conv, const float *x, const float *packed, const float *bias,
+                       mt_activation activate, float *y)
+{
+    conv_work work = {.conv = conv, .x = x, .weights = packed, .bias = bias, .y = y, .activate = activate};
+    work.tiled = true;
+    if (conv->groups * conv->out_channels * conv->batch * conv->window.out_count > 0) run_product(pool, &work);
+}
 
 void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias,
                  mt_activation activate, float *y)

@@ -17,6 +17,22 @@ typedef struct mt_conv {
 void mt_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const float *weights, const float *bias,
                  mt_activation activate, float *y);
 
+/* --- filters in tiles ------------------------------------------------------------------------------------------ */
+
+/* True where filters that lie as the product reads them, several side by side, are worth being packed. */
+bool mt_conv_has_tiles(const mt_conv *conv);
+
+/* The name of how mt_conv_tiles_pack lays things out: another one whenever that changes. */
+#define MT_CONV_TILES_LAYOUT "float filters in tiles 1"
+
+/* Packed weights: how many floats they take (-1 when that overflows), and packing. They may lie at any address. */
+int64_t mt_conv_tiles_size(const mt_conv *conv);
+void mt_conv_tiles_pack(mt_pool *pool, const mt_conv *conv, const float *weights, float *packed);
+
+/* As mt_conv_run, to the bit. */
+void mt_conv_run_tiles(mt_pool *pool, const mt_conv *conv, const float *x, const float *packed, const float *bias,
+                       mt_activation activate, float *y);
+
 /* --- short outputs -------------------------------------------------------------------------------------------- */
 
 /* True for a convolution with few output positions, as in a network that hears a few milliseconds at a time, and

@@ -116,8 +116,10 @@ static void run_tile(const mt_product *p, mt_tile *t, mt_piece *piece)
 static void run_columns(const mt_product *p, const block *b, const mt_panels *panels, const mt_panel_place *place,
                         const int32_t *sums, int64_t begin, int64_t end, int64_t width, const void *ahead)
 {
-    mt_tile t = {.k = panels->depth, .a_row = p->a_row, .a_step = p->a_step, .alpha = p->alpha};
+    mt_tile t = {.k = panels->depth, .alpha = p->alpha};
     mt_piece piece = {.item = b->item, .last = panels->first + panels->depth >= p->k};
+    t.a_row = p->a_tiled ? 1 : p->a_row;
+    t.a_step = p->a_tiled ? MT_TILE_ROWS : p->a_step;
     t.b_row = place->row;
     t.b_panel = place->panel;
     t.add = panels->first > 0 || p->add;
@@ -125,7 +127,7 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
     t.ahead_step = ahead ? parts_of(MT_TILE_COLUMNS * MT_WORD, parts_of(b->rows, MT_TILE_ROWS)) : 0;
     for (piece.row = b->row; piece.row < b->row + b->rows; piece.row += MT_TILE_ROWS) {
         piece.rows = t.rows = (int)least(MT_TILE_ROWS, b->row + b->rows - piece.row);
-        t.a = from(p->a[b->item], piece.row * p->a_row + panels->first * p->a_step);
+        t.a = from(p->a[b->item], piece.row * (p->a_tiled ? p->k : p->a_row) + panels->first * t.a_step);
         for (int64_t column = begin; column < end; column += width) {
             piece.columns = t.columns = (int)least(width, end - column);
             piece.column = panels->column + column;

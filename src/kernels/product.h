@@ -50,6 +50,8 @@ typedef struct mt_product {
     int64_t m, n, k, count; /* `count` products of one shape */
     const void *const *a;   /* A(i, k) of product p is word i * a_row + k * a_step of a[p] */
     int64_t a_row, a_step;
+    bool a_tiled; /* instead: MT_TILE_ROWS rows after the other, each of them dense with k outermost, the last filled up
+                   */
     int64_t depth; /* rows of the panels that are asked for at a time, which divide k; 0: as many as is good */
     mt_panel_function panels; /* where B comes from */
     const void *source;

@@ -168,7 +168,7 @@ typedef struct packing {
     const float *weights;
 } packing;
 
-enum { SHORT, FAST, PLAIN }; /* ways to lay weights out */
+enum { SHORT, FAST, OTHER }; /* ways to lay weights out; those of OTHER exclude each other */
 
 /* The weights as `fill` packs them in the first run: `size` floats, -1 when that overflows. */
 static motet_status keep_packed(mt_op_context *c, const plain_work *work, int64_t size, mt_layout layout,
@@ -214,6 +214,22 @@ static motet_status run_fast(mt_op_context *c, const plain_work *work, mt_activa
     return MOTET_OK;
 }
 
+static void pack_tiles(const void *context, void *memory)
+{
+    const packing *p = context;
+    mt_conv_tiles_pack(p->pool, p->conv, p->weights, memory);
+}
+
+static motet_status run_tiles(mt_op_context *c, const plain_work *work, mt_activation activate)
+{
+    mt_layout layout = {.fill = pack_tiles, .name = MT_CONV_TILES_LAYOUT, .place = OTHER};
+    const void *packed;
+    layout.numbers[0] = work->conv->groups;
+    MT_TRY(keep_packed(c, work, mt_conv_tiles_size(work->conv), layout, &packed));
+    mt_conv_run_tiles(c->pool, work->conv, work->x, packed, work->bias, activate, work->y);
+    return MOTET_OK;
+}
+
 static void copy(const void *context, void *memory)
 {
     const motet_tensor *weights = context;
@@ -225,7 +241,7 @@ static motet_status settle_weights(mt_op_context *c, plain_work *work)
 {
     const motet_tensor *w = mt_in(c, 1);
     if (mt_is_aligned(w->type, w->data)) return MOTET_OK;
-    mt_layout layout = {.bytes = mt_tensor_bytes(w), .fill = copy, .context = w, .place = PLAIN};
+    mt_layout layout = {.bytes = mt_tensor_bytes(w), .fill = copy, .context = w, .place = OTHER};
     return mt_keep(c, 1, &layout, &work->w);
 }
 
@@ -240,6 +256,7 @@ static motet_status run_conv(mt_op_context *c, plain_work *work, motet_type type
     bool packs = mt_in(c, 1)->constant && type == mt_in(c, 1)->type;
     if (packs && mt_conv_is_short(work->conv)) return run_short(c, work, activate);
     if (packs && mt_fast_conv_fits(work->conv)) return run_fast(c, work, activate);
+    if (packs && mt_in(c, 1)->rank == 3 && mt_conv_has_tiles(work->conv)) return run_tiles(c, work, activate);
     if (packs) MT_TRY(settle_weights(c, work));
     mt_conv_run(c->pool, work->conv, work->x, work->w, work->bias, activate, work->y);
     return MOTET_OK;

@@ -122,16 +122,16 @@ static void run_product(void *context)
 
 typedef struct convolution {
     mt_conv conv;
-    float *x, *w, *y, *packed; /* packed: NULL unless that is how the convolution is computed */
+    float *x, *w, *y, *packed;
 } convolution;
 
 static void run_convolution(void *context)
 {
     const convolution *v = context;
-    if (v->packed)
+    if (mt_fast_conv_fits(&v->conv))
         mt_fast_conv_run(NULL, &v->conv, v->x, v->packed, NULL, NULL, v->y);
     else
-        mt_conv_run(NULL, &v->conv, v->x, v->w, NULL, NULL, v->y);
+        mt_conv_run_tiles(NULL, &v->conv, v->x, v->packed, NULL, NULL, v->y);
 }
 
 static void report(const job *j, double (*peak)(void))
@@ -256,10 +256,12 @@ static void bench_conv(const char *name, int64_t channels, int64_t filters, int6
     mt_conv v = conv_of(channels, filters, groups, in, kernel, stride, pad);
     convolution c = {v, floats(channels * in), floats(filters * channels / groups * kernel),
                      floats(filters * v.window.out_count), NULL};
-    if (mt_fast_conv_fits(&v)) {
-        c.packed = floats(mt_fast_conv_packed_size(&v));
+    bool fast = mt_fast_conv_fits(&v);
+    c.packed = floats(fast ? mt_fast_conv_packed_size(&v) : mt_conv_tiles_size(&v));
+    if (fast)
         mt_fast_conv_pack(NULL, &v, c.w, c.packed);
-    }
+    else
+        mt_conv_tiles_pack(NULL, &v, c.w, c.packed);
     double operations = 2.0 * (double)(filters * v.window.out_count) * (double)(channels / groups * kernel);
     report(&(job){name, operations, run_convolution, &c}, float_peak);
     mt_free(c.x);

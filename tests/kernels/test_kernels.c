@@ -441,6 +441,21 @@ static void check_short(mt_pool *pool, const mt_conv *v, const float *x, const f
     mt_free(y.all);
 }
 
+/* Also from filters in tiles. */
+static void check_tiles(mt_pool *pool, const mt_conv *v, const float *x, const float *w, const float *bias,
+                        const float *wanted)
+{
+    guarded packed = guarded_make(mt_conv_tiles_size(v));
+    guarded y = guarded_make(v->batch * v->groups * v->out_channels * v->window.out_count);
+    mt_conv_tiles_pack(pool, v, w, packed.values);
+    mt_conv_run_tiles(pool, v, x, packed.values, bias, NULL, y.values);
+    assert_memory_equal(y.values, wanted, (size_t)y.count * sizeof *wanted);
+    guarded_check(&packed);
+    guarded_check(&y);
+    mt_free(packed.all);
+    mt_free(y.all);
+}
+
 static void check_conv(mt_pool *pool, const mt_conv *v, bool with_bias)
 {
     const mt_window *s = &v->window;
@@ -457,6 +472,7 @@ static void check_conv(mt_pool *pool, const mt_conv *v, bool with_bias)
     guarded_check(&y);
     guarded_check(&again);
     if (mt_conv_is_short(v) && !mt_window_is_long(s)) check_short(pool, v, x, w, bias, y.values);
+    if (mt_conv_has_tiles(v)) check_tiles(pool, v, x, w, bias, y.values);
     mt_free(x);
     mt_free(w);
     mt_free(bias);
