@@ -258,39 +258,67 @@ void mt_byte_gemm_run(mt_pool *pool, const mt_byte_gemm *s, int64_t count, const
 
 /* --- quantising ----------------------------------------------------------------------------------------------- */
 
+enum { SIGN = INT32_MIN, INFINITE = 0x7f800000 };
+
+/* Positive floats are in the order of their bits, and so are negative ones, by magnitude: integers have a greatest one
+ * that compilers find many at a time. */
 MT_SIMD void mt_byte_range(const float *x, int64_t n, float *least, float *most)
 {
-    enum { LANES = 16 };
-    float low[LANES] = {0}, high[LANES] = {0};
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (int j = 0; j < LANES; j++) {
-            low[j] = x[i + j] < low[j] ? x[i + j] : low[j];
-            high[j] = x[i + j] > high[j] ? x[i + j] : high[j];
-        }
-    for (int j = 0; i < n; i++, j++) {
-        low[j] = x[i] < low[j] ? x[i] : low[j];
-        high[j] = x[i] > high[j] ? x[i] : high[j];
+    int32_t positive = 0, negative = 0; /* magnitudes */
+    for (int64_t i = 0; i < n; i++) {
+        int32_t bits = (int32_t)mt_float_to_bits(x[i]), magnitude = bits & ~SIGN;
+        magnitude = magnitude > INFINITE ? 0 : magnitude; /* NaN */
+        int32_t above = bits < 0 ? 0 : magnitude, below = bits < 0 ? magnitude : 0;
+        positive = above > positive ? above : positive;
+        negative = below > negative ? below : negative;
     }
-    for (int j = 1; j < LANES; j++) {
-        low[0] = low[j] < low[0] ? low[j] : low[0];
-        high[0] = high[j] > high[0] ? high[j] : high[0];
-    }
-    *least = low[0];
-    *most = high[0];
+    *least = 0.0f - mt_bits_to_float((uint32_t)negative);
+    *most = mt_bits_to_float((uint32_t)positive);
 }
 
-/* Adding 1.5 * 2^23 rounds to even, as long as the quotient is held within a range where that is exact. */
-MT_SIMD void mt_byte_quantise(uint8_t *y, const float *x, int64_t n, float scale, int32_t zero)
+/* Adding 1.5 * 2^23 rounds to even where results differ, and leaves the integer in the lowest bits; from there on, and
+ * beyond, bits are in the order of what they stand for. */
+static const float ROUNDING = 12582912.0f;
+enum { ROUNDED = 0x4b400000 };
+
+static inline uint8_t held(float quotient, int32_t zero)
 {
-    const float magic = 12582912.0f;
+    int32_t least = ROUNDED - zero, bits = (int32_t)mt_float_to_bits(quotient + ROUNDING);
+    bits = bits > INFINITE ? 0 : bits; /* NaN */
+    bits = bits > least ? bits : least;
+    bits = bits < least + 255 ? bits : least + 255;
+    return (uint8_t)(bits - least);
+}
+
+MT_SIMD static void quantise_by_division(uint8_t *restrict y, const float *restrict x, int64_t n, float scale,
+                                         int32_t zero)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = held(x[i] / scale, zero);
+}
+
+/* Multiplying is faster, and as long as the scale has a normal inverse no quotient within 512 is further off than
+ * 512 * 3 * 2^-24, or 0.0001: it rounds to the same integer unless it is that near to the middle between two. Returns
+ * whether any is. */
+MT_SIMD static int quantise_by_inverse(uint8_t *restrict y, const float *restrict x, int64_t n, float inverse,
+                                       int32_t zero)
+{
+    int doubtful = 0;
     for (int64_t i = 0; i < n; i++) {
-        float q = x[i] / scale;
-        q = q > -1024 ? q : -1024;
-        q = q < 1024 ? q : 1024;
-        q = (q + magic) - magic + (float)zero;
-        q = q > 0 ? q : 0;
-        q = q < 255 ? q : 255;
-        y[i] = (uint8_t)(int32_t)q;
+        float q = x[i] * inverse, from_nearest = q - ((q + ROUNDING) - ROUNDING);
+        doubtful |= from_nearest * from_nearest > 0.4998f * 0.4998f;
+        y[i] = held(q, zero);
+    }
+    return doubtful;
+}
+
+void mt_byte_quantise(uint8_t *y, const float *x, int64_t n, float scale, int32_t zero)
+{
+    enum { PART = 128 };
+    bool invertible = scale > 1e-30f && scale < 1e30f;
+    float inverse = 1 / scale;
+    for (int64_t i = 0; i < n; i += PART) {
+        int64_t count = n - i < PART ? n - i : PART;
+        if (!invertible || quantise_by_inverse(y + i, x + i, count, inverse, zero))
+            quantise_by_division(y + i, x + i, count, scale, zero);
     }
 }

@@ -300,6 +300,71 @@ static void floats_to_bytes(void **state)
     assert_true(y[0] == 255 && y[1] == 0 && y[2] == 0 && y[3] == 255);
 }
 
+static float random_float(float most)
+{
+    return ((float)random_bits() / (float)(1u << 31) * 2 - 1) * most;
+}
+
+/* By the formula, as it stands in the standard. */
+static uint8_t quantised(float x, float scale, int32_t zero)
+{
+    float value = __builtin_rintf(x / scale) + (float)zero;
+    return value >= 255 ? 255 : value > 0 ? (uint8_t)value : 0;
+}
+
+/* Quotients near the middle between two integers, where a product with the inverse may round the other way; scales that
+ * have no inverse. */
+static void bytes_exactly_as_the_formula(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000 };
+    static float x[COUNT];
+    uint8_t *y = guarded_make(COUNT);
+    static const float odd_scales[] = {1e-45f, 1e-39f, 1e-31f, 1e31f, 3e38f, 1, 255};
+    for (int round = 0; round < 400; round++) {
+        float scale = (float)random_up_to(1 << 30) / (1 << 28) / (float)(1 << random_bits() % 12);
+        if (round % 10 == 0) scale = odd_scales[random_bits() % 7];
+        int32_t zero = (int32_t)(random_bits() % 256);
+        int count = (int)random_up_to(COUNT);
+        for (int i = 0; i < count; i++) {
+            float middle = ((float)(random_bits() % 600) - 300.5f) * scale;
+            x[i] = i % 4 == 0   ? random_float(300) * scale
+                   : i % 4 == 1 ? middle
+                   : i % 4 == 2 ? __builtin_nextafterf(middle, random_float(1e30f))
+                                : random_float(round % 7 ? 600 * scale : 3e38f);
+        }
+        mt_byte_quantise(y, x, count, scale, zero);
+        for (int i = 0; i < count; i++) assert_int_equal(y[i], quantised(x[i], scale, zero));
+    }
+    guarded_end(y, COUNT);
+}
+
+static void ranges_of_odd_floats(void **state)
+{
+    (void)state;
+    float nan = __builtin_nanf(""), infinity = __builtin_inff(), least, most;
+    float x[40] = {0};
+    x[3] = nan, x[17] = -nan, x[20] = -0.0f, x[39] = 1e-45f;
+    mt_byte_range(x, 40, &least, &most);
+    assert_true(least == 0 && most == 1e-45f);
+    x[0] = -infinity, x[33] = infinity;
+    mt_byte_range(x, 40, &least, &most);
+    assert_true(least == -infinity && most == infinity);
+    mt_byte_range(x, 0, &least, &most);
+    assert_true(least == 0 && most == 0);
+    for (int round = 0; round < 100; round++) {
+        int n = (int)random_up_to(40);
+        float low = 0, high = 0;
+        for (int i = 0; i < n; i++) {
+            x[i] = random_float(3) + (float)(round % 3 - 1) * 3;
+            low = x[i] < low ? x[i] : low;
+            high = x[i] > high ? x[i] : high;
+        }
+        mt_byte_range(x, n, &least, &most);
+        assert_true(least == low && most == high);
+    }
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -307,6 +372,8 @@ int main(void)
         cmocka_unit_test(convolutions_of_bytes),
         cmocka_unit_test(long_convolutions_of_bytes),
         cmocka_unit_test(floats_to_bytes),
+        cmocka_unit_test(bytes_exactly_as_the_formula),
+        cmocka_unit_test(ranges_of_odd_floats),
     };
     int failed = 0;
     for (int level = 0; level < MT_CPU_LEVELS; level++) {
