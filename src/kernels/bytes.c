@@ -116,26 +116,43 @@ static inline void row_to_floats(uint32_t *restrict c, const int32_t *restrict s
     }
 }
 
-static float float_of_row(const mt_byte_list *list, int64_t row, float otherwise)
+/* What a list of a value a row has from `row` on, or `otherwise`, which counts for all. */
+typedef struct by_row {
+    const void *values;
+    int64_t step;
+} by_row;
+
+static by_row rows_from(const mt_byte_list *list, int64_t row, const void *otherwise)
 {
-    return list->values ? ((const float *)list->values)[row * list->row] : otherwise;
+    return list->values ? (by_row){int_at(list, row, 0), list->row} : (by_row){otherwise, 0};
+}
+
+static int32_t int_of(const by_row *list, int i)
+{
+    return ((const int32_t *)list->values)[i * list->step];
+}
+
+static float float_of(const by_row *list, int i)
+{
+    return ((const float *)list->values)[i * list->step];
 }
 
 /* -0 is the bias that changes nothing, not even the sign of a zero. */
 MT_SIMD static void finish_by_row(const mt_byte_finish *f, const mt_piece *p, int64_t row)
 {
+    static const float one = 1, minus_zero = -0.0f;
+    static const int32_t zero = 0;
     const mt_byte_result *r = f->result;
+    by_row a_zeros = rows_from(&r->a_zero, row, &zero), b_zeros = rows_from(&r->b_zero, row, &zero);
+    by_row scales = rows_from(&r->scale, row, &one), biases = rows_from(&r->bias, row, &minus_zero);
+    by_row a_sums = f->a_sums ? (by_row){f->a_sums[p->item] + p->row, 1} : (by_row){&zero, 0};
     for (int i = 0; i < p->rows; i++) {
-        uint32_t *c = (uint32_t *)p->c + i * p->c_row, rest = 0;
-        uint32_t a_zero = r->a_zero.values ? (uint32_t)*int_at(&r->a_zero, row + i, 0) : 0;
-        if (f->a_sums)
-            rest = ((uint32_t)f->a_sums[p->item][p->row + i] - (uint32_t)f->k * a_zero) *
-                   (uint32_t)*int_at(&r->b_zero, row + i, 0);
-        float scale = float_of_row(&r->scale, row + i, 1), bias = float_of_row(&r->bias, row + i, -0.0f);
+        uint32_t *c = (uint32_t *)p->c + i * p->c_row, a_zero = (uint32_t)int_of(&a_zeros, i);
+        uint32_t rest = ((uint32_t)int_of(&a_sums, i) - (uint32_t)f->k * a_zero) * (uint32_t)int_of(&b_zeros, i);
         if (p->columns == MT_TILE_COLUMNS)
-            row_to_floats(c, p->sums, a_zero, rest, scale, bias, MT_TILE_COLUMNS);
+            row_to_floats(c, p->sums, a_zero, rest, float_of(&scales, i), float_of(&biases, i), MT_TILE_COLUMNS);
         else
-            row_to_floats(c, p->sums, a_zero, rest, scale, bias, p->columns);
+            row_to_floats(c, p->sums, a_zero, rest, float_of(&scales, i), float_of(&biases, i), p->columns);
     }
 }
 
@@ -290,35 +307,32 @@ static inline uint8_t held(float quotient, int32_t zero)
     return (uint8_t)(bits - least);
 }
 
-MT_SIMD static void quantise_by_division(uint8_t *restrict y, const float *restrict x, int64_t n, float scale,
-                                         int32_t zero)
+static void quantise_by_division(uint8_t *restrict y, const float *restrict x, int64_t n, float scale, int32_t zero)
 {
     for (int64_t i = 0; i < n; i++) y[i] = held(x[i] / scale, zero);
 }
 
-/* Multiplying is faster, and as long as the scale has a normal inverse no quotient within 512 is further off than
- * 512 * 3 * 2^-24, or 0.0001: it rounds to the same integer unless it is that near to the middle between two. Returns
+/* Multiplying is faster, and as long as the scale has a normal inverse no quotient within 256 is further off than
+ * 256 * 3 * 2^-24, or 0.00005: it rounds to the same integer unless it is that near to the middle between two. Tells
  * whether any is. */
-MT_SIMD static int quantise_by_inverse(uint8_t *restrict y, const float *restrict x, int64_t n, float inverse,
+static inline bool quantise_by_inverse(uint8_t *restrict y, const float *restrict x, int64_t n, float inverse,
                                        int32_t zero)
 {
     int doubtful = 0;
     for (int64_t i = 0; i < n; i++) {
         float q = x[i] * inverse, from_nearest = q - ((q + ROUNDING) - ROUNDING);
-        doubtful |= from_nearest * from_nearest > 0.4998f * 0.4998f;
+        doubtful |= from_nearest * from_nearest > 0.4999f * 0.4999f;
         y[i] = held(q, zero);
     }
     return doubtful;
 }
 
-void mt_byte_quantise(uint8_t *y, const float *x, int64_t n, float scale, int32_t zero)
+MT_SIMD void mt_byte_quantise(uint8_t *restrict y, const float *restrict x, int64_t n, float scale, int32_t zero)
 {
     enum { PART = 128 };
     bool invertible = scale > 1e-30f && scale < 1e30f;
     float inverse = 1 / scale;
-    for (int64_t i = 0; i < n; i += PART) {
-        int64_t count = n - i < PART ? n - i : PART;
-        if (!invertible || quantise_by_inverse(y + i, x + i, count, inverse, zero))
-            quantise_by_division(y + i, x + i, count, scale, zero);
-    }
+    for (; n >= PART && invertible; n -= PART, x += PART, y += PART)
+        if (quantise_by_inverse(y, x, PART, inverse, zero)) quantise_by_division(y, x, PART, scale, zero);
+    quantise_by_division(y, x, n, scale, zero);
 }
