@@ -295,18 +295,21 @@ static void fetch(const mt_piece *p, int i, int end)
         for (int j = 0; j < p->columns; j += LINE) __builtin_prefetch((float *)p->c + i * p->c_row + j, 1);
 }
 
-/* All sums of one tile of rows. */
+/* All sums of one tile of rows. Filters come from afar too. */
 static void multiply(const work *w, const float *filters, const float *inputs, int64_t depth, const mt_piece *piece,
                      float *sums)
 {
+    enum { AHEAD = 512 /* channels */ };
     const scheme *s = w->form.scheme;
     mt_tile t = {.a_row = 1, .a_step = MT_TILE_ROWS, .b_row = MT_TILE_COLUMNS, .c_row = MT_TILE_COLUMNS, .alpha = 1};
     t.rows = piece->rows;
     t.columns = MT_TILE_COLUMNS;
+    t.ahead_step = MT_TILE_ROWS * sizeof(float);
     for (int i = 0; i < s->products; i++) {
         t.k = s->steps[i].count * depth;
         t.a = filters + s->steps[i].filter * depth * MT_TILE_ROWS;
         t.b = inputs + s->steps[i].input * depth * MT_TILE_COLUMNS;
+        t.ahead = (const char *)t.a + AHEAD * t.ahead_step;
         t.c = sums + i * SUM;
         fetch(piece, 2 * i, 2 * i + 2);
         w->tile(&t);
