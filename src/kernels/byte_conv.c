@@ -291,7 +291,7 @@ static void run_units(mt_pool *pool, const conv_work *work, int64_t count, const
     product.a_row = row;
     product.a_step = 1;
     product.panels = unroll;
-    product.depth = mt_unroll_depth(&work->words.window);
+    mt_unroll_prepare(&work->words.window, &product);
     product.source = work;
     product.c = c;
     product.c_row = conv->window.out_count;

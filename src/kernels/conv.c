@@ -17,7 +17,7 @@
 #include "core/tensor.h"
 #include "kernels/filter.h"
 #include "kernels/gemm.h"
-#include "kernels/simd.h"
+#include "kernels/unroll.h"
 
 enum { MAX_UNITS = 64, FEW_ROWS = 2 * MT_TILE_ROWS /* for which the input is not worth a copy */ };
 
@@ -72,83 +72,6 @@ static const float *unit_weights(const conv_work *w, int64_t unit)
     return w->weights + unit % conv->groups * filters * conv->in_channels * conv->window.taps;
 }
 
-/* All stretches of `channels` channels: rows of `to` are to_row apart, channels of `from` from_row. */
-MT_SIMD static void copy_stretches(float *restrict to, int64_t to_row, const float *restrict from, int64_t from_row,
-                                   int64_t channels, const mt_stretch *stretches, int count, int64_t stride)
-{
-    for (int64_t channel = 0; channel < channels; channel++, to += to_row, from += from_row)
-        for (const mt_stretch *s = stretches; s < stretches + count; s++) {
-            float *y = to + s->to;
-            const float *x = from + s->from;
-            if (s->length == MT_TILE_COLUMNS && stride == 1)
-                memcpy(y, x, MT_TILE_COLUMNS * sizeof *y);
-            else if (s->length == MT_TILE_COLUMNS && stride == 2)
-                for (int j = 0; j < MT_TILE_COLUMNS; j++) y[j] = x[2 * j];
-            else
-                for (int j = 0; j < s->length; j++) y[j] = x[j * stride];
-        }
-}
-
-static void clear_rows(float *to, int64_t to_row, int64_t channels, const mt_panels *p)
-{
-    for (int64_t j = 0; j < p->columns; j += MT_TILE_COLUMNS)
-        for (int64_t i = 0; i < channels; i++) memset(to + i * to_row + j * p->depth, 0, MT_TILE_COLUMNS * sizeof *to);
-}
-
-/* The rows of the panels that belong to one tap. */
-static void unroll_tap(const mt_window *w, const mt_panels *p, int64_t tap, const float *x, float *room)
-{
-    mt_stretch stretches[MT_STRETCHES];
-    int count = mt_window_stretches(w, p, tap, stretches);
-    int64_t begin, end, row, covered = 0;
-    mt_window_channels(w, p, tap, &begin, &end, &row);
-    float *to = room + row * MT_TILE_COLUMNS;
-    for (int i = 0; i < count; i++) covered += stretches[i].length;
-    if (covered < p->columns) clear_rows(to, w->taps * MT_TILE_COLUMNS, end - begin, p);
-    copy_stretches(to, w->taps * MT_TILE_COLUMNS, x + begin * w->in_count, w->in_count, end - begin, stretches, count,
-                   w->stride[w->axes - 1]);
-}
-
-/* One row of all panels: x is a channel. */
-MT_SIMD static void copy_line(float *restrict to, int64_t panel, const float *restrict x, const mt_line *line,
-                              int64_t columns, int64_t stride)
-{
-    for (int64_t j = 0; j < columns; j += MT_TILE_COLUMNS, to += panel) {
-        int64_t low = line->low - j, high = line->high - j, from = line->from - low * stride; /* of column j */
-        if (low <= 0 && high >= MT_TILE_COLUMNS && stride == 1) {
-            memcpy(to, x + from, MT_TILE_COLUMNS * sizeof *to);
-        } else if (low <= 0 && high >= MT_TILE_COLUMNS && stride == 2) {
-            for (int i = 0; i < MT_TILE_COLUMNS; i++) to[i] = x[from + 2 * i];
-        } else {
-            memset(to, 0, MT_TILE_COLUMNS * sizeof *to);
-            for (int64_t i = low > 0 ? low : 0; i < high && i < MT_TILE_COLUMNS; i++) to[i] = x[from + i * stride];
-        }
-    }
-}
-
-/* Of a window with one axis, row by row: so what several taps see of a channel comes from afar only once. */
-static void unroll_lines(const mt_window *w, const mt_panels *p, const float *x, float *room)
-{
-    int64_t channel = p->first / w->taps, tap = p->first % w->taps;
-    for (int64_t row = 0; row < p->depth; row++) {
-        mt_line line = mt_window_line(w, p, tap);
-        copy_line(room + row * MT_TILE_COLUMNS, p->depth * MT_TILE_COLUMNS, x + channel * w->in_count, &line,
-                  p->columns, w->stride[0]);
-        if (++tap == w->taps) channel++, tap = 0;
-    }
-}
-
-/* One channel of a long window. Beyond the columns that are wanted the last panel shows what stands in the room. */
-static mt_panel_place lay_line(const conv_work *work, const mt_panels *p, float *room)
-{
-    const mt_window *w = &work->conv->window;
-    const float *x = unit_input(work, work->first_unit + p->item) + p->first / w->taps * w->in_count;
-    mt_line line = mt_window_long_line(w, p);
-    memset(room, 0, (size_t)(p->columns + MT_TILE_COLUMNS + (w->taps - 1) * w->dilation[0]) * sizeof *room);
-    memcpy(room + line.low, x + line.from, (size_t)(line.high - line.low) * sizeof *room);
-    return (mt_panel_place){room, w->dilation[0], MT_TILE_COLUMNS};
-}
-
 static mt_panel_place unroll(const void *source, const mt_panels *p, void *room, int32_t *sums)
 {
     (void)sums;
@@ -157,12 +80,7 @@ static mt_panel_place unroll(const void *source, const mt_panels *p, void *room,
     const float *x = unit_input(work, work->first_unit + p->item);
     if (is_pointwise(w) && p->rows <= FEW_ROWS && p->columns % MT_TILE_COLUMNS == 0)
         return (mt_panel_place){x + p->first * w->in_count + p->column, w->in_count, MT_TILE_COLUMNS};
-    if (mt_window_is_long(w)) return lay_line(work, p, room);
-    if (w->axes == 1)
-        unroll_lines(w, p, x, room);
-    else
-        for (int64_t tap = 0; tap < w->taps; tap++) unroll_tap(w, p, tap, x, room);
-    return (mt_panel_place){room, MT_TILE_COLUMNS, p->depth * MT_TILE_COLUMNS};
+    return mt_unroll(w, p, (const void *)x, 0, room);
 }
 
 static void run_product(mt_pool *pool, conv_work *w)
@@ -187,7 +105,7 @@ static void run_product(mt_pool *pool, conv_work *w)
         product.a_step = 1;
         product.a_tiled = w->tiled;
         product.panels = unroll;
-        product.depth = mt_window_is_long(&conv->window) ? conv->window.taps : 0;
+        mt_unroll_prepare(&conv->window, &product);
         product.source = w;
         product.c = y;
         product.c_row = conv->window.out_count;

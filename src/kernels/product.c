@@ -122,6 +122,8 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
     t.a_step = p->a_tiled ? MT_TILE_ROWS : p->a_step;
     t.b_row = place->row;
     t.b_panel = place->panel;
+    t.b_run = p->run;
+    t.b_jump = p->jump;
     t.add = panels->first > 0 || p->add;
     t.ahead = ahead ? ahead : place->start;
     t.ahead_step = ahead ? parts_of(MT_TILE_COLUMNS * MT_WORD, parts_of(b->rows, MT_TILE_ROWS)) : 0;
@@ -188,7 +190,8 @@ static void run_block(void *context, size_t number)
     const work *w = context;
     const mt_product *p = w->product;
     block b = find_block(w, (int64_t)number);
-    int64_t at_once = (p->packed ? MT_PANELS : least(MT_PANELS, MT_PANEL_ROOM / w->depth)) * MT_TILE_COLUMNS, first = 0;
+    int64_t at_once = (p->packed || p->run ? MT_PANELS : least(MT_PANELS, MT_PANEL_ROOM / w->depth)) * MT_TILE_COLUMNS,
+            first = 0;
     do { /* once even if k is 0 */
         for (int64_t column = 0; column < b.columns; column += at_once) {
             mt_panels panels = {.item = b.item, .first = first, .column = b.column + column, .rows = b.rows};

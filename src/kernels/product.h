@@ -52,7 +52,8 @@ typedef struct mt_product {
     int64_t a_row, a_step;
     bool a_tiled; /* instead: MT_TILE_ROWS rows after the other, each of them dense with k outermost, the last filled up
                    */
-    int64_t depth; /* rows of the panels that are asked for at a time, which divide k; 0: as many as is good */
+    int64_t depth;     /* rows of the panels that are asked for at a time, which divide k; 0: as many as is good */
+    int64_t run, jump; /* b_run and b_jump of the tiles, where panels lie so: then MT_PANELS fit into the room */
     mt_panel_function panels; /* where B comes from */
     const void *source;
     const void *const *packed; /* B of every product where it lies as panels of k dense rows, one after the other: those

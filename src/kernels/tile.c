@@ -6,7 +6,8 @@
 /* Where row k of B begins for column j, a multiple of MT_TILE_COLUMNS. */
 static const void *b_at(const mt_tile *t, int64_t k, int j)
 {
-    return (const char *)t->b + (j / MT_TILE_COLUMNS * t->b_panel + k * t->b_row) * MT_WORD;
+    int64_t jumps = t->b_run ? k / t->b_run : 0;
+    return (const char *)t->b + (j / MT_TILE_COLUMNS * t->b_panel + k * t->b_row + jumps * t->b_jump) * MT_WORD;
 }
 
 static int columns_from(const mt_tile *t, int j)

@@ -50,14 +50,23 @@ static void unroll_lines(const mt_window *w, const mt_panels *p, const uint32_t 
     }
 }
 
-/* One channel of a long window. Beyond the columns that are wanted the last panel shows what stands in the room. */
-static mt_panel_place lay_line(const mt_window *w, const mt_panels *p, const uint32_t *x, uint32_t padding,
-                               uint32_t *room)
+/* From the line of one channel to that of the next. */
+static int64_t line_step(const mt_window *w)
+{
+    return (MT_PANELS + 1) * MT_TILE_COLUMNS + (w->taps - 1) * w->dilation[0];
+}
+
+/* Some channels of a long window. Beyond the columns that are wanted the last panel shows what stands in the room. */
+static mt_panel_place lay_lines(const mt_window *w, const mt_panels *p, const uint32_t *x, uint32_t padding,
+                                uint32_t *room)
 {
     mt_line line = mt_window_long_line(w, p);
-    fill(room, padding, p->columns + MT_TILE_COLUMNS + (w->taps - 1) * w->dilation[0]);
-    memcpy(room + line.low, x + p->first / w->taps * w->in_count + line.from,
-           (size_t)(line.high - line.low) * sizeof *room);
+    for (int64_t i = 0; i < p->depth / w->taps; i++) {
+        uint32_t *to = room + i * line_step(w);
+        fill(to, padding, p->columns + MT_TILE_COLUMNS + (w->taps - 1) * w->dilation[0]);
+        memcpy(to + line.low, x + (p->first / w->taps + i) * w->in_count + line.from,
+               (size_t)(line.high - line.low) * sizeof *to);
+    }
     return (mt_panel_place){room, w->dilation[0], MT_TILE_COLUMNS};
 }
 
@@ -104,14 +113,20 @@ static void unroll_tap(const mt_window *w, const mt_panels *p, int64_t tap, cons
 
 /* --- the choice ----------------------------------------------------------------------------------------------- */
 
-int64_t mt_unroll_depth(const mt_window *w)
+void mt_unroll_prepare(const mt_window *w, mt_product *product)
 {
-    return mt_window_is_long(w) ? w->taps : 0;
+    enum { DEEP = 1024 /* rows: then tiles are not often begun */ };
+    product->depth = product->run = product->jump = 0;
+    if (!mt_window_is_long(w)) return;
+    int64_t fit = MT_PANEL_ROOM * MT_TILE_COLUMNS / line_step(w), channels = DEEP / w->taps;
+    product->run = w->taps;
+    product->jump = line_step(w) - w->taps * w->dilation[0];
+    product->depth = w->taps * (channels < 1 ? 1 : channels < fit ? channels : fit);
 }
 
 mt_panel_place mt_unroll(const mt_window *w, const mt_panels *p, const uint32_t *x, uint32_t padding, uint32_t *room)
 {
-    if (mt_window_is_long(w)) return lay_line(w, p, x, padding, room);
+    if (mt_window_is_long(w)) return lay_lines(w, p, x, padding, room);
     if (w->axes == 1)
         unroll_lines(w, p, x, padding, room);
     else

@@ -9,7 +9,7 @@
 mt_panel_place mt_unroll(const mt_window *window, const mt_panels *panels, const uint32_t *x, uint32_t padding,
                          uint32_t *room);
 
-/* How deep the panels are to be for it: mt_product.depth. */
-int64_t mt_unroll_depth(const mt_window *window);
+/* How the panels are to be asked for: sets depth, run and jump. */
+void mt_unroll_prepare(const mt_window *window, mt_product *product);
 
 #endif

@@ -38,15 +38,17 @@ static inline mt_tile part_of(const mt_tile *t, int i, int j, int rows, int colu
         int64_t row = t->a_row, step = t->a_step, b_row = t->b_row, ahead_step = t->ahead_step;                        \
         const word *p0 = t->a, *p3 = p0 + 3 * row, *p6 = p3 + 3 * row, *p9 = p6 + 3 * row, *b = t->b;                  \
         const char *ahead = t->ahead;                                                                                  \
+        int64_t run = t->b_run ? t->b_run : t->k;                                                                      \
         MT_ROWS_##n(START);                                                                                            \
-        for (int64_t k = t->k; k > 0; k--) {                                                                           \
-            vector b0 = load(b), b1 = load(b + LANES);                                                                 \
-            __builtin_prefetch(p0 + 64 * step);                                                                        \
-            __builtin_prefetch(ahead, 0, 2);                                                                           \
-            ahead += ahead_step;                                                                                       \
-            MT_ROWS_##n(STEP);                                                                                         \
-            p0 += step, p3 += step, p6 += step, p9 += step, b += b_row;                                                \
-        }                                                                                                              \
+        for (int64_t left = t->k; left > 0; left -= run, b += t->b_jump)                                               \
+            for (int64_t k = run; k > 0; k--) {                                                                        \
+                vector b0 = load(b), b1 = load(b + LANES);                                                             \
+                __builtin_prefetch(p0 + 64 * step);                                                                    \
+                __builtin_prefetch(ahead, 0, 2);                                                                       \
+                ahead += ahead_step;                                                                                   \
+                MT_ROWS_##n(STEP);                                                                                     \
+                p0 += step, p3 += step, p6 += step, p9 += step, b += b_row;                                            \
+            }                                                                                                          \
         MT_ROWS_##n(STORE);                                                                                            \
     }
 
@@ -73,11 +75,15 @@ static inline mt_tile part_of(const mt_tile *t, int i, int j, int rows, int colu
         mt_tile parts[4];                                                                                              \
         for (int q = 0; q < 4; q++) parts[q] = part_of(t, 0, q * COLUMNS, n, COLUMNS);                                 \
         const word *b0 = parts[0].b, *b1 = parts[1].b, *b2 = parts[2].b, *b3 = parts[3].b;                             \
+        int64_t run = t->b_run ? t->b_run : t->k, jump = t->b_jump;                                                    \
         (void)row;                                                                                                     \
         MT_ROWS_##n(WIDE_START);                                                                                       \
-        for (int64_t k = t->k; k > 0; k--) {                                                                           \
-            MT_ROWS_##n(WIDE_STEP);                                                                                    \
-            p0 += step, b0 += b_row, b1 += b_row, b2 += b_row, b3 += b_row;                                            \
+        for (int64_t left = t->k; left > 0; left -= run) {                                                             \
+            for (int64_t k = run; k > 0; k--) {                                                                        \
+                MT_ROWS_##n(WIDE_STEP);                                                                                \
+                p0 += step, b0 += b_row, b1 += b_row, b2 += b_row, b3 += b_row;                                        \
+            }                                                                                                          \
+            b0 += jump, b1 += jump, b2 += jump, b3 += jump;                                                            \
         }                                                                                                              \
         MT_ROWS_##n(WIDE_STORE);                                                                                       \
     }
