@@ -2,6 +2,7 @@
  * and that never changes. */
 #include "kernels/rows.h"
 
+#include "core/cpu.h"
 #include "kernels/math.h"
 #include "kernels/simd.h"
 
@@ -53,6 +54,12 @@ MT_SIMD static void row_scale(float *y, int64_t n, float factor)
 
 void mt_softmax_row(float *y, const float *x, int64_t n)
 {
+#if defined(__x86_64__)
+    if (mt_cpu_level() >= MT_CPU_AVX512) {
+        mt_softmax_row_avx512(y, x, n);
+        return;
+    }
+#endif
     row_exp(y, x, n, row_max(x, n));
     row_scale(y, n, (float)(1.0 / row_sum(y, n)));
 }

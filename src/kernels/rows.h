@@ -6,6 +6,7 @@
 
 /* y = exp(x - max x) / sum, over n elements; y may be x. A row of -infinity gives NaN. */
 void mt_softmax_row(float *y, const float *x, int64_t n);
+void mt_softmax_row_avx512(float *y, const float *x, int64_t n); /* for that level */
 
 /* Mean, and sum of squared deviations from it divided by n, each in a pass of its own and summed in double: exact
  * where the mean is large against the spread. */

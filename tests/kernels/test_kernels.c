@@ -214,6 +214,30 @@ static void rows_of_every_length(void **state)
     }
 }
 
+/* Infinite and missing numbers, and quotients that are nearly 0. */
+static void softmax_at_the_ends(void **state)
+{
+    (void)state;
+    for (int n = 1; n < 40; n++) {
+        float x[40], y[40];
+        for (int i = 0; i < n; i++) x[i] = -INFINITY;
+        mt_softmax_row(y, x, n);
+        for (int i = 0; i < n; i++) assert_true(isnan(y[i]));
+        x[n / 2] = 3;
+        mt_softmax_row(y, x, n);
+        for (int i = 0; i < n; i++) assert_true(y[i] == (i == n / 2));
+        for (int i = 0; i < n; i++) x[i] = 1000 - 3 * (float)i;
+        mt_softmax_row(y, x, n);
+        for (int i = 0; i < n; i++) {
+            double exact = exp(-3.0 * i) * (1 - exp(-3)) / (1 - exp(-3.0 * n));
+            assert_true(fabs((double)y[i] - exact) <= 1e-6 * exact + 1e-44);
+        }
+        x[n - 1] = NAN;
+        mt_softmax_row(y, x, n);
+        for (int i = 0; i < n; i++) assert_true(isnan(y[i]));
+    }
+}
+
 /* A mean that is large against the spread, where E[x^2] - E[x]^2 in float32 would be noise. */
 static void moments_do_not_cancel(void **state)
 {
@@ -645,6 +669,8 @@ int main(void)
         cmocka_unit_test(packed_products_are_the_same),
         cmocka_unit_test(convolutions_of_random_shapes),
         cmocka_unit_test(long_convolutions),
+        cmocka_unit_test(rows_of_every_length),
+        cmocka_unit_test(softmax_at_the_ends),
         cmocka_unit_test(gelu_is_the_exact_one),
         cmocka_unit_test(activations_of_every_length),
         cmocka_unit_test(fast_convolutions_of_random_shapes),
@@ -655,7 +681,6 @@ int main(void)
         cmocka_unit_test(functions_at_the_ends),
         cmocka_unit_test(halves_come_back),
         cmocka_unit_test(halves_round_to_even),
-        cmocka_unit_test(rows_of_every_length),
         cmocka_unit_test(moments_do_not_cancel),
         cmocka_unit_test(fast_convolutions_fit_large_shapes),
     };
