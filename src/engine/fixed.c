@@ -22,8 +22,9 @@ typedef struct rule {
 static const rule rules[] = {
     {0, "",
      " Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool BatchNormalization BitShift BitwiseAnd "
-     "BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Concat Conv ConvInteger ConvIntegerToFloat "
-     "ConvTranspose Cos Cosh CumSum DepthToSpace DequantizeLinear Det Div DynamicQuantizeLinear Einsum Elu Equal Erf "
+     "BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Clip Concat Conv ConvInteger "
+     "ConvIntegerNormalization ConvIntegerToFloat ConvNormalization ConvTranspose Cos Cosh CumSum DepthToSpace "
+     "DequantizeLinear Det Div DynamicQuantizeLinear Einsum Elu Equal Erf "
      "Exp "
      "EyeLike Flatten Floor GRU Gather GatherElements GatherND Gelu Gemm GlobalAveragePool GlobalLpPool GlobalMaxPool "
      "Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Hardmax Identity InstanceNormalization IsInf "

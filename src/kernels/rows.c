@@ -87,3 +87,8 @@ MT_SIMD void mt_row_affine(float *y, const float *x, int64_t n, float mean, floa
     else
         for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * factor;
 }
+
+MT_SIMD void mt_row_shift(float *y, const float *x, int64_t n, float mean, float factor, float shift)
+{
+    for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * factor + shift;
+}

@@ -19,4 +19,7 @@ double mt_row_mean_square(const float *x, int64_t n);
 void mt_row_affine(float *y, const float *x, int64_t n, float mean, float factor, const float *scale,
                    const float *bias);
 
+/* y = (x - mean) * factor + shift; y may be x. */
+void mt_row_shift(float *y, const float *x, int64_t n, float mean, float factor, float shift);
+
 #endif

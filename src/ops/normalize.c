@@ -51,17 +51,13 @@ static void affine(motet_type type, void *y, const void *x, int64_t n, double me
 }
 
 /* y = (x - mean) * factor + shift */
-#define SHIFT_ROW(TYPE, tag, S, T, LOAD, STORE, SIMD, ...)                                                             \
-    SIMD static void shift_##tag(void *y, const void *x, int64_t n, double mean, double factor, double shift)          \
-    {                                                                                                                  \
-        const T m = (T)mean, f = (T)factor, s = (T)shift;                                                              \
-        for (int64_t i = 0; i < n; i++) ((T *)y)[i] = (((const T *)x)[i] - m) * f + s;                                 \
-    }
-MT_WIDE_FLOATS(SHIFT_ROW)
-
 static void shift_row(motet_type type, void *y, const void *x, int64_t n, double mean, double factor, double shift)
 {
-    (type == MOTET_FLOAT ? shift_f32 : shift_f64)(y, x, n, mean, factor, shift);
+    if (type == MOTET_FLOAT) {
+        mt_row_shift(y, x, n, (float)mean, (float)factor, (float)shift);
+        return;
+    }
+    for (int64_t i = 0; i < n; i++) ((double *)y)[i] = (((const double *)x)[i] - mean) * factor + shift;
 }
 
 static double number_at(motet_type type, const void *values, int64_t i)

@@ -215,6 +215,47 @@ static void quantised_layers_become_one_node(void **state)
            "DynamicQuantizeLinear MatMulInteger Cast Mul Mul Relu");
 }
 
+/* What is normalised filter by filter, and what only looks like it. */
+static void stems_become_one_node(void **state)
+{
+    (void)state;
+    static const int64_t images[] = {2, 3, POSITIONS};
+    piece each = JOIN(floats("scale", "8", 8), floats("shift", "8", 8));
+    piece begin = JOIN(ends("2 3 9"), gelu_constants(), each, floats("w", "8 3 2", 48), floats("bias", "8", 8));
+    piece strides = attribute_ints("strides", "2");
+    piece conv = node("Conv", "x w bias", "p", JOIN(strides, attribute_ints("pads", "1 3")));
+    piece instance = node("InstanceNormalization", "p scale shift", "n", NONE), relu = node("Relu", "n", "y", NONE);
+    piece eight = node("GroupNormalization", "p scale shift", "n", attribute_int("num_groups", 8));
+    piece four = node("GroupNormalization", "p scale shift", "n", attribute_int("num_groups", 4));
+    piece fewer = JOIN(floats("v", "4 3 2", 24), node("Conv", "x v", "p", NONE), /* filters than weights */
+                       floats("s", "4", 4), node("InstanceNormalization", "p s s", "y", NONE));
+    const struct {
+        piece graph;
+        const char *left;
+    } cases[] = {
+        {JOIN(begin, conv, instance, gelu("n", "y")), "motet.ConvNormalization"},
+        {JOIN(begin, conv, instance, relu), "motet.ConvNormalization"},
+        {JOIN(begin, conv, eight, relu), "motet.ConvNormalization"},
+        {JOIN(begin, conv, node("InstanceNormalization", "p scale shift", "y", attribute_float("epsilon", 0.5f))),
+         "motet.ConvNormalization"},
+        {JOIN(begin, conv, four, relu), "Conv motet.GroupNormalization"},
+        {JOIN(begin, conv, instance, node("Add", "n p", "y", NONE)), "Conv InstanceNormalization Add"},
+        {JOIN(begin, fewer), "Conv InstanceNormalization"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        expect(model(21, cases[i].graph), cases[i].left);
+        compare(model(21, cases[i].graph), 3, images, 2e-5);
+    }
+    for (int type = MOTET_UINT8; type <= MOTET_INT8; type++)
+        for (int many = 0; many < 2; many++) {
+            piece w = JOIN(bytes_of("w", type, "8 3 2", 48), bytes_of("wz", type, many ? "8" : "", many ? 8 : 1));
+            piece layer = quantised("ConvInteger", w, many ? "8 1" : "", many ? 8 : 1);
+            piece all = JOIN(ends("2 3 9"), each, layer, instance, relu);
+            expect(model(21, all), "DynamicQuantizeLinear motet.ConvIntegerNormalization");
+            compare(model(21, all), 3, images, 2e-5);
+        }
+}
+
 static void transposes_cancel(void **state)
 {
     (void)state;
@@ -331,6 +372,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(transposes_cancel, teardown),
+        cmocka_unit_test_teardown(stems_become_one_node, teardown),
         cmocka_unit_test_teardown(what_is_the_same_is_computed_once, teardown),
         cmocka_unit_test_teardown(sums_are_normalised_where_they_are_made, teardown),
         cmocka_unit_test_teardown(attention_in_odd_surroundings, teardown),

@@ -67,8 +67,9 @@ static motet_status try_at(mt_match *m, mt_node *node)
     if (mt_match_is(node, "InstanceNormalization")) return try_norm(m, node, "InstanceNormalization");
     if (strcmp(node->type, "MatMulIntegerToFloat") == 0)
         return absorb(m, node, node, "MatMulIntegerToFloat", node->inputs, node->input_count);
-    if (strcmp(node->type, "ConvIntegerToFloat") == 0)
-        return absorb(m, node, node, "ConvIntegerToFloat", node->inputs, node->input_count);
+    static const char *const own[] = {"ConvIntegerToFloat", "ConvNormalization", "ConvIntegerNormalization"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        if (strcmp(node->type, own[i]) == 0) return absorb(m, node, node, own[i], node->inputs, node->input_count);
     return MOTET_OK;
 }
 

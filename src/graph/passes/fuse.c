@@ -16,6 +16,7 @@ motet_status mt_fuse(mt_model *model, mt_pass_set without, mt_evaluator evaluate
                   {MT_PASS_ATTENTION, mt_pass_attention},
                   {MT_PASS_TRANSPOSE, mt_pass_transpose},
                   {MT_PASS_SKIP, mt_pass_skip},
+                  {MT_PASS_STEM, mt_pass_stem},
                   {MT_PASS_EPILOGUE, mt_pass_epilogue},
                   {MT_PASS_PROJECTIONS, mt_pass_projections}};
     if (!(without >> MT_PASS_FOREST & 1)) MT_TRY(mt_pass_forest(model, evaluate, context));

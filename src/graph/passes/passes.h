@@ -43,6 +43,7 @@ typedef enum mt_pass {
     MT_PASS_SKIP,
     MT_PASS_GELU,
     MT_PASS_INTEGER,
+    MT_PASS_STEM,
     MT_PASS_EPILOGUE,
     MT_PASS_PROJECTIONS,
     MT_PASSES
@@ -72,6 +73,7 @@ motet_status mt_pass_attention(mt_model *model);   /* products and softmax, and 
 motet_status mt_pass_skip(mt_model *model);        /* a sum and its LayerNormalization */
 motet_status mt_pass_gelu(mt_model *model);        /* erf and what goes with it: Gelu */
 motet_status mt_pass_integer(mt_model *model);     /* integer products and their scales */
+motet_status mt_pass_stem(mt_model *model);        /* a small convolution and its channels' normalisation */
 motet_status mt_pass_epilogue(mt_model *model);    /* bias and activation into products */
 motet_status mt_pass_projections(mt_model *model); /* products of the same rows */
 

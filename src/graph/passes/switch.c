@@ -17,6 +17,7 @@ static const char *const names_of[MT_PASSES] = {
     [MT_PASS_ATTENTION] = "attention",
     [MT_PASS_INTEGER] = "integer",
     [MT_PASS_GELU] = "gelu",
+    [MT_PASS_STEM] = "stem",
     [MT_PASS_EPILOGUE] = "epilogue",
     [MT_PASS_PROJECTIONS] = "projections",
 };
