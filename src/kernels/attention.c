@@ -1,17 +1,19 @@
 /* Some rows of queries at a time are multiplied with all keys of their head, made probabilities, and multiplied with
  * the values straight into the output: the products of a head are never in memory as a whole unless they fit the second
- * cache. Nothing is transposed, as matrix products take rows at any distance.
+ * cache. Nothing is transposed, as matrix products take rows at any distance. Rows of the strip begin on cache lines: a
+ * row that shared one with the end of the row before would wait until that is written.
  *
  * Pieces of work are dealt to a fixed number of lanes, each with a strip of scratch of its own. */
 #include "kernels/attention.h"
 
 #include "kernels/gemm.h"
 
-enum { LANES = 16, STRIP = 64 * 1024 /* floats, about */ };
+enum { LANES = 16, STRIP = 64 * 1024 /* floats, about */, LINE = 16 /* floats */ };
 
 typedef struct attention_work {
     const mt_attention *a;
     int64_t rows, tiles, jobs; /* queries at a time, times for each head, all in all */
+    int64_t pitch;             /* floats from one row of the strip to the next */
     float *strips;
 } attention_work;
 
@@ -32,7 +34,7 @@ static int64_t rows_at_once(const mt_attention *a)
 
 static attention_work divide(const mt_attention *a)
 {
-    attention_work w = {.a = a, .rows = rows_at_once(a)};
+    attention_work w = {.a = a, .rows = rows_at_once(a), .pitch = (a->keys + LINE - 1) / LINE * LINE};
     w.tiles = (a->queries + w.rows - 1) / w.rows;
     w.jobs = a->batch * a->heads * w.tiles;
     return w;
@@ -42,7 +44,7 @@ int64_t mt_attention_scratch(const mt_attention *a)
 {
     attention_work w = divide(a);
     int64_t size;
-    if (__builtin_mul_overflow(w.rows * least(w.jobs, LANES), a->keys, &size)) return -1;
+    if (__builtin_mul_overflow(w.rows * least(w.jobs, LANES), w.pitch, &size)) return -1;
     return size;
 }
 
@@ -60,10 +62,12 @@ static void run_job(const attention_work *w, int64_t job, float *strip)
     product.b_transposed = !a->k_transposed;
     product.lda = a->q.row_step;
     product.ldb = a->k.row_step;
+    product.ldc = w->pitch;
     product.alpha = (double)a->scale;
     mt_sgemm(NULL, &product, row_of(&a->q, b, h, first), row_of(&a->k, b, shared, 0), strip);
-    for (int64_t i = 0; i < rows; i++) a->finish(a->context, strip + i * a->keys, b, h, first + i);
+    for (int64_t i = 0; i < rows; i++) a->finish(a->context, strip + i * w->pitch, b, h, first + i);
     mt_gemm weighted = mt_gemm_plain(rows, a->value_size, a->keys);
+    weighted.lda = w->pitch;
     weighted.ldb = a->v.row_step;
     weighted.ldc = a->y.row_step;
     mt_sgemm(NULL, &weighted, strip, row_of(&a->v, b, shared, 0), row_of(&a->y, b, h, first));
@@ -72,7 +76,7 @@ static void run_job(const attention_work *w, int64_t job, float *strip)
 static void run_lane(void *context, size_t lane)
 {
     const attention_work *w = context;
-    float *strip = w->strips + (int64_t)lane * w->rows * w->a->keys;
+    float *strip = w->strips + (int64_t)lane * w->rows * w->pitch;
     for (int64_t job = (int64_t)lane; job < w->jobs; job += LANES) run_job(w, job, strip);
 }
 
