@@ -38,16 +38,35 @@ static void copy_rows(const mt_loose_float *b, int64_t ldb, int64_t depth, int c
     }
 }
 
+typedef float quad __attribute__((vector_size(16)));
+
+/* Four elements of four rows of b become four of four columns. */
+static inline void turn(const mt_loose_float *b, int64_t ldb, float *to)
+{
+    quad r[4];
+    for (int j = 0; j < 4; j++) memcpy(&r[j], b + j * ldb, sizeof *r);
+    quad a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5), c = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7),
+         d = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5), e = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(a, d, 0, 1, 4, 5);
+    r[1] = __builtin_shufflevector(a, d, 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(c, e, 0, 1, 4, 5);
+    r[3] = __builtin_shufflevector(c, e, 2, 3, 6, 7);
+    for (int k = 0; k < 4; k++) memcpy(to + k * MT_TILE_COLUMNS, &r[k], sizeof *r);
+}
+
 /* Column j of the panel is row j of b. Short stretches of each, so that what is written stays in the first cache. */
-MT_SIMD static void copy_columns(const mt_loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
+static void copy_columns(const mt_loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
 {
     enum { STRETCH = 16 };
     for (int64_t first = 0; first < depth; first += STRETCH) {
-        int64_t n = depth - first < STRETCH ? depth - first : STRETCH;
+        int64_t n = depth - first < STRETCH ? depth - first : STRETCH, quads = n / 4 * 4;
         float *rows = to + first * MT_TILE_COLUMNS;
-        for (int j = 0; j < columns; j++)
-            for (int64_t k = 0; k < n; k++) rows[k * MT_TILE_COLUMNS + j] = b[j * ldb + first + k];
-        for (int j = columns; j < MT_TILE_COLUMNS; j++)
+        int j = 0;
+        for (; j + 4 <= columns; j += 4)
+            for (int64_t k = 0; k < quads; k += 4) turn(b + j * ldb + first + k, ldb, rows + k * MT_TILE_COLUMNS + j);
+        for (int i = 0; i < columns; i++)
+            for (int64_t k = i < j ? quads : 0; k < n; k++) rows[k * MT_TILE_COLUMNS + i] = b[i * ldb + first + k];
+        for (j = columns; j < MT_TILE_COLUMNS; j++)
             for (int64_t k = 0; k < n; k++) rows[k * MT_TILE_COLUMNS + j] = 0;
     }
 }
