@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/bytes.h"
 #include "kernels/rows.h"
 #include "kernels/simd.h"
 
@@ -66,16 +67,18 @@ MT_SIMD static void add_to_row(float *y, int64_t n, float bias)
     for (int64_t i = 0; i < n; i++) y[i] += bias;
 }
 
-static void finish_channel(const mt_conv_norm *norm, int64_t filter, float *y)
+static void finish_channel(const mt_conv_norm *norm, int64_t channel)
 {
-    int64_t n = norm->conv->window.out_count;
+    int64_t n = norm->conv->window.out_count, filter = channel % (norm->conv->groups * norm->conv->out_channels);
     double mean, variance;
+    float *y = norm->y + channel * n;
     if (norm->factors) scale_row(y, n, norm->factors[filter]);
     if (norm->bias) add_to_row(y, n, norm->bias[filter]);
     mt_row_moments(y, n, &mean, &variance);
     double factor = 1 / sqrt(variance + norm->epsilon) * (double)norm->scale[filter];
     mt_row_shift(y, y, n, (float)mean, (float)factor, norm->shift[filter]);
     if (norm->activate) norm->activate(y, n);
+    if (norm->ranges) mt_byte_range(y, n, &norm->ranges[2 * channel], &norm->ranges[2 * channel + 1]);
 }
 
 /* The next tiles of y come from afar; asked for some tiles before they are written, they are there. */
@@ -92,8 +95,8 @@ static void run_strip(void *context, size_t number)
     const mt_conv *conv = norm->conv;
     int64_t n = conv->window.out_count, unit = (int64_t)number / j->strips,
             first = (int64_t)number % j->strips * FILTERS;
-    int64_t filter = unit % conv->groups * conv->out_channels + first;
-    float *y = norm->y + (unit * conv->out_channels + first) * n;
+    int64_t channel = unit * conv->out_channels + first, filter = channel % (conv->groups * conv->out_channels);
+    float *y = norm->y + channel * n;
     const float *lines = j->lines + unit * j->depth * j->length;
     mt_tile_function tile = mt_tile_floats();
     mt_tile t = {.k = j->depth, .a_step = 1, .alpha = 1, .a_row = j->depth, .b_row = j->length, .c_row = n};
@@ -106,7 +109,7 @@ static void run_strip(void *context, size_t number)
         fetch(y + column, t.rows, n, AHEAD, n - column);
         tile(&t);
     }
-    for (int i = 0; i < t.rows; i++) finish_channel(norm, filter + i, y + i * n);
+    for (int i = 0; i < t.rows; i++) finish_channel(norm, channel + i);
 }
 
 void mt_conv_norm_run(mt_pool *pool, const mt_conv_norm *norm, float *room)

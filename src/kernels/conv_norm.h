@@ -15,6 +15,7 @@ typedef struct mt_conv_norm {
     const float *scale, *shift; /* by filter, as factors and bias are */
     mt_activation activate;     /* may be NULL */
     float *y;
+    float *ranges; /* of the channels of y, as mt_byte_range finds them: least and most of each; NULL: not wanted */
 } mt_conv_norm;
 
 /* How many floats of scratch mt_conv_norm_run needs: what every weight sees; -1 when that overflows. */

@@ -34,6 +34,17 @@ static motet_status read_shapes(mt_op_context *c, mt_conv *conv, const motet_ten
     return MOTET_OK;
 }
 
+/* Output 1 (graph/passes/range.c). */
+static motet_status make_ranges(mt_op_context *c, mt_conv_norm *norm)
+{
+    motet_tensor *out;
+    int64_t channels = norm->conv->batch * norm->conv->groups * norm->conv->out_channels;
+    if (!mt_wanted(c, 1)) return MOTET_OK;
+    MT_TRY(mt_out(c, 1, MOTET_FLOAT, 2, (int64_t[]){norm->conv->window.out_count ? channels : 0, 2}, &out));
+    norm->ranges = out->data;
+    return MOTET_OK;
+}
+
 /* With x, weights and factors in `norm`; bias, scale and shift are the inputs from `first` on. */
 static motet_status normalise(mt_op_context *c, mt_conv_norm *norm, int first)
 {
@@ -51,6 +62,7 @@ static motet_status normalise(mt_op_context *c, mt_conv_norm *norm, int first)
     if (size < 0) return mt_op_fail(c, MOTET_ERROR_LIMIT, "the input is too long");
     MT_TRY(mt_scratch_array(c, size, sizeof(float), &room));
     norm->y = out->data;
+    MT_TRY(make_ranges(c, norm));
     mt_conv_norm_run(c->pool, norm, room);
     return MOTET_OK;
 }

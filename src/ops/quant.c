@@ -234,6 +234,25 @@ static void find_range(void *context, size_t block)
     mt_byte_range(d->x + begin, mt_min(GRAIN, d->count - begin), &d->ranges[2 * block], &d->ranges[2 * block + 1]);
 }
 
+/* Ranges of parts of the input: input 1 of motet's own node, whose maker found them, or found here. */
+static motet_status find_ranges(mt_op_context *c, const motet_tensor *in, const float **ranges, int64_t *count)
+{
+    const motet_tensor *found = mt_in(c, 1);
+    void *memory;
+    if (found) {
+        if (found->type != MOTET_FLOAT) return mt_op_fail_type(c, 1);
+        if (found->count % 2) return mt_op_fail(c, MOTET_ERROR_SHAPE, "ranges must be pairs");
+        *ranges = found->data;
+        *count = found->count / 2;
+        return MOTET_OK;
+    }
+    *count = mt_blocks(in->count, GRAIN);
+    MT_TRY(mt_scratch_array(c, *count, 2 * sizeof(float), &memory));
+    mt_parallel(c->pool, (size_t)*count, find_range, &(dynamic){in->data, in->count, memory});
+    *ranges = memory;
+    return MOTET_OK;
+}
+
 /* Scale and zero point from the range of the input, which is made to include 0. All zeros take the scale 1, as ONNX
  * Runtime does, where the standard's formula divides 0 by 0. */
 motet_status mt_op_dynamic_quantize_linear(mt_op_context *c)
@@ -242,16 +261,14 @@ motet_status mt_op_dynamic_quantize_linear(mt_op_context *c)
     motet_tensor *out, *scale_out, *zero_out;
     MT_TRY(mt_need(c, 0, &in));
     if (in->type != MOTET_FLOAT) return mt_op_fail_type(c, 0);
-    int64_t blocks = mt_blocks(in->count, GRAIN);
-    void *memory;
-    MT_TRY(mt_scratch_array(c, blocks, 2 * sizeof(float), &memory));
-    dynamic d = {.x = in->data, .count = in->count, .ranges = memory};
+    const float *ranges;
+    int64_t parts;
+    MT_TRY(find_ranges(c, in, &ranges, &parts));
     to_bytes bytes = {.x = in->data, .count = in->count, .scale = 1};
-    mt_parallel(c->pool, (size_t)blocks, find_range, &d);
     float least = 0, most = 0;
-    for (int64_t i = 0; i < blocks; i++) {
-        least = d.ranges[2 * i] < least ? d.ranges[2 * i] : least;
-        most = d.ranges[2 * i + 1] > most ? d.ranges[2 * i + 1] : most;
+    for (int64_t i = 0; i < parts; i++) {
+        least = ranges[2 * i] < least ? ranges[2 * i] : least;
+        most = ranges[2 * i + 1] > most ? ranges[2 * i + 1] : most;
     }
     if (most > least) bytes.scale = (most - least) / 255;
     bytes.zero = mt_quantised(-least / bytes.scale, 0, MOTET_UINT8);

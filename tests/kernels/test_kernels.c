@@ -650,17 +650,26 @@ static void check_conv_norm(mt_pool *pool, const mt_conv *v, bool with_bias, boo
     guarded y = guarded_make(outputs), again = guarded_make(outputs), room = guarded_make(mt_conv_norm_room(v));
     norm.y = y.values;
     mt_conv_norm_run(NULL, &norm, room.values);
+    guarded ranges = guarded_make(2 * v->batch * filters);
     norm.y = again.values;
+    norm.ranges = ranges.values;
     mt_conv_norm_run(pool, &norm, room.values);
+    for (int64_t i = 0; i < v->batch * filters; i++) {
+        float least = 0, most = 0;
+        for (int64_t j = 0; j < n; j++) least = fminf(least, wanted[i * n + j]), most = fmaxf(most, wanted[i * n + j]);
+        assert_true(ranges.values[2 * i] == least && ranges.values[2 * i + 1] == most);
+    }
     assert_memory_equal(y.values, wanted, (size_t)outputs * sizeof *wanted);
     assert_memory_equal(again.values, wanted, (size_t)outputs * sizeof *wanted);
     guarded_check(&y);
     guarded_check(&again);
     guarded_check(&room);
+    guarded_check(&ranges);
     mt_free(x);
     mt_free(w);
     mt_free(wanted);
     mt_free(each);
+    mt_free(ranges.all);
     mt_free(y.all);
     mt_free(again.all);
     mt_free(room.all);

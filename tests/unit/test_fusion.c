@@ -256,6 +256,25 @@ static void stems_become_one_node(void **state)
         }
 }
 
+/* The scale and the zero point that follow from the ranges of channels are those of the whole. */
+static void what_is_quantised_tells_its_range(void **state)
+{
+    (void)state;
+    static const int64_t images[] = {2, 3, POSITIONS};
+    piece stem = JOIN(ends("2 3 9"), floats("scale", "8", 8), floats("shift", "8", 8), floats("w", "8 3 2", 48),
+                      node("Conv", "x w", "p", NONE), node("InstanceNormalization", "p scale shift", "n", NONE));
+    piece quantise = node("DynamicQuantizeLinear", "n", "q s z", NONE),
+          back = node("DequantizeLinear", "q s z", "d", NONE);
+    piece one = JOIN(stem, quantise, back, node("Relu", "d", "y", NONE));
+    piece both = JOIN(stem, quantise, back, node("Add", "d n", "y", NONE)); /* and somebody else reads it */
+    expect(model(21, one), "motet.ConvNormalization motet.DynamicQuantizeLinear DequantizeLinear Relu");
+    expect(model(21, both), "motet.ConvNormalization motet.DynamicQuantizeLinear DequantizeLinear Add");
+    expect(model(21, JOIN(ends("2 3 9"), node("Relu", "x", "n", NONE), quantise, back, node("Exp", "d", "y", NONE))),
+           "Relu DynamicQuantizeLinear DequantizeLinear Exp");
+    compare(model(21, one), 3, images, 2e-5);
+    compare(model(21, both), 3, images, 2e-5);
+}
+
 static void transposes_cancel(void **state)
 {
     (void)state;
@@ -373,6 +392,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(transposes_cancel, teardown),
         cmocka_unit_test_teardown(stems_become_one_node, teardown),
+        cmocka_unit_test_teardown(what_is_quantised_tells_its_range, teardown),
         cmocka_unit_test_teardown(what_is_the_same_is_computed_once, teardown),
         cmocka_unit_test_teardown(sums_are_normalised_where_they_are_made, teardown),
         cmocka_unit_test_teardown(attention_in_odd_surroundings, teardown),

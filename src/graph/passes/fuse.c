@@ -9,16 +9,12 @@ motet_status mt_fuse(mt_model *model, mt_pass_set without, mt_evaluator evaluate
     static const struct {
         mt_pass pass;
         motet_status (*run)(mt_model *model);
-    } passes[] = {{MT_PASS_COMMON, mt_pass_common},
-                  {MT_PASS_GELU, mt_pass_gelu},
-                  {MT_PASS_INTEGER, mt_pass_integer},
-                  {MT_PASS_NORM, mt_pass_norm},
-                  {MT_PASS_ATTENTION, mt_pass_attention},
-                  {MT_PASS_TRANSPOSE, mt_pass_transpose},
-                  {MT_PASS_SKIP, mt_pass_skip},
-                  {MT_PASS_STEM, mt_pass_stem},
-                  {MT_PASS_EPILOGUE, mt_pass_epilogue},
-                  {MT_PASS_PROJECTIONS, mt_pass_projections}};
+    } passes[] = {{MT_PASS_COMMON, mt_pass_common},       {MT_PASS_GELU, mt_pass_gelu},
+                  {MT_PASS_INTEGER, mt_pass_integer},     {MT_PASS_NORM, mt_pass_norm},
+                  {MT_PASS_ATTENTION, mt_pass_attention}, {MT_PASS_TRANSPOSE, mt_pass_transpose},
+                  {MT_PASS_SKIP, mt_pass_skip},           {MT_PASS_STEM, mt_pass_stem},
+                  {MT_PASS_EPILOGUE, mt_pass_epilogue},   {MT_PASS_PROJECTIONS, mt_pass_projections},
+                  {MT_PASS_RANGE, mt_pass_range}};
     if (!(without >> MT_PASS_FOREST & 1)) MT_TRY(mt_pass_forest(model, evaluate, context));
     for (size_t i = 0; i < sizeof passes / sizeof *passes; i++)
         if (!(without >> passes[i].pass & 1)) MT_TRY(passes[i].run(model));

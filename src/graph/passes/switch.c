@@ -6,20 +6,14 @@
 #include "graph/passes/passes.h"
 
 static const char *const names_of[MT_PASSES] = {
-    [MT_PASS_FOLD] = "fold",
-    [MT_PASS_BRANCH] = "branch",
-    [MT_PASS_IDENTITY] = "identity",
-    [MT_PASS_COMMON] = "common",
-    [MT_PASS_NORM] = "norm",
-    [MT_PASS_TRANSPOSE] = "transpose",
-    [MT_PASS_FOREST] = "forest",
-    [MT_PASS_SKIP] = "skip",
-    [MT_PASS_ATTENTION] = "attention",
-    [MT_PASS_INTEGER] = "integer",
-    [MT_PASS_GELU] = "gelu",
-    [MT_PASS_STEM] = "stem",
-    [MT_PASS_EPILOGUE] = "epilogue",
-    [MT_PASS_PROJECTIONS] = "projections",
+    [MT_PASS_FOLD] = "fold",           [MT_PASS_BRANCH] = "branch",
+    [MT_PASS_IDENTITY] = "identity",   [MT_PASS_COMMON] = "common",
+    [MT_PASS_NORM] = "norm",           [MT_PASS_TRANSPOSE] = "transpose",
+    [MT_PASS_FOREST] = "forest",       [MT_PASS_SKIP] = "skip",
+    [MT_PASS_ATTENTION] = "attention", [MT_PASS_INTEGER] = "integer",
+    [MT_PASS_GELU] = "gelu",           [MT_PASS_STEM] = "stem",
+    [MT_PASS_EPILOGUE] = "epilogue",   [MT_PASS_PROJECTIONS] = "projections",
+    [MT_PASS_RANGE] = "range",
 };
 
 static motet_status fail_unknown(const char *name, size_t length)
