@@ -553,6 +553,76 @@ static void long_convolutions(void **state)
     mt_pool_destroy(pool);
 }
 
+/* --- convolutions whose channels are normalised --------------------------------------------------------------- */
+
+/* The same bytes as from a convolution and a normalisation one after the other. */
+static void check_conv_norm(mt_pool *pool, const mt_conv *v, bool with_bias, bool with_factors)
+{
+    int64_t filters = v->groups * v->out_channels, n = v->window.out_count, outputs = v->batch * filters * n;
+    float *x = random_floats(v->batch * v->groups * v->in_channels * v->window.in_count);
+    float *w = random_floats(filters * v->in_channels * v->window.taps), *wanted = random_floats(outputs);
+    float *each = random_floats(4 * filters);
+    mt_conv_norm norm = {.conv = v, .x = x, .weights = w, .epsilon = 1e-5, .scale = each, .shift = each + filters};
+    if (with_bias) norm.bias = each + 2 * filters;
+    if (with_factors) norm.factors = each + 3 * filters;
+    norm.activate = mt_activation_find("Gelu");
+    mt_conv_run(NULL, v, x, w, with_factors ? NULL : norm.bias, NULL, wanted);
+    for (int64_t i = 0; i < v->batch * filters; i++) {
+        double mean, variance;
+        float *row = wanted + i * n;
+        for (int64_t j = 0; j < n && with_factors; j++)
+            row[j] = row[j] * norm.factors[i % filters] + (with_bias ? norm.bias[i % filters] : 0);
+        mt_row_moments(row, n, &mean, &variance);
+        float factor = (float)(1 / sqrt(variance + 1e-5) * (double)norm.scale[i % filters]);
+        mt_row_shift(row, row, n, (float)mean, factor, norm.shift[i % filters]);
+        norm.activate(row, n);
+    }
+    guarded y = guarded_make(outputs), again = guarded_make(outputs), room = guarded_make(mt_conv_norm_room(v));
+    norm.y = y.values;
+    mt_conv_norm_run(NULL, &norm, room.values);
+    guarded ranges = guarded_make(2 * v->batch * filters);
+    norm.y = again.values;
+    norm.ranges = ranges.values;
+    mt_conv_norm_run(pool, &norm, room.values);
+    for (int64_t i = 0; i < v->batch * filters; i++) {
+        float least = 0, most = 0;
+        for (int64_t j = 0; j < n; j++) least = fminf(least, wanted[i * n + j]), most = fmaxf(most, wanted[i * n + j]);
+        assert_true(ranges.values[2 * i] == least && ranges.values[2 * i + 1] == most);
+    }
+    assert_memory_equal(y.values, wanted, (size_t)outputs * sizeof *wanted);
+    assert_memory_equal(again.values, wanted, (size_t)outputs * sizeof *wanted);
+    guarded_check(&y);
+    guarded_check(&again);
+    guarded_check(&room);
+    guarded_check(&ranges);
+    mt_free(x);
+    mt_free(w);
+    mt_free(wanted);
+    mt_free(each);
+    mt_free(ranges.all);
+    mt_free(y.all);
+    mt_free(again.all);
+    mt_free(room.all);
+}
+
+static void convolutions_with_normalised_channels(void **state)
+{
+    (void)state;
+    mt_pool *pool = two_threads();
+    for (int round = 0; round < 100; round++) {
+        mt_conv v = {.batch = random_up_to(2), .groups = random_up_to(3), .in_channels = random_up_to(3)};
+        v.out_channels = 2 + random_up_to(40); /* fewer may be filtered, in another order */
+        v.window = (mt_window){.axes = 1, .in = {random_up_to(300)}, .kernel = {random_up_to(10)}};
+        v.window.stride[0] = random_up_to(6);
+        v.window.dilation[0] = random_up_to(2);
+        v.window.before[0] = random_bits() % 12;
+        v.window.after[0] = random_bits() % 12;
+        finish_window(&v.window);
+        check_conv_norm(pool, &v, round & 1, round & 2);
+    }
+    mt_pool_destroy(pool);
+}
+
 /* --- convolutions with fewer multiplications ------------------------------------------------------------------ */
 
 static mt_conv three_taps(int64_t channels, int64_t filters, int64_t in, int64_t stride)
@@ -621,74 +691,6 @@ static void fast_convolutions_of_random_shapes(void **state)
         v.window.after[0] = random_bits() % 5;
         finish_window(&v.window);
         check_fast(pool, &v, round % 4 > 1);
-    }
-    mt_pool_destroy(pool);
-}
-
-/* The same bytes as from a convolution and a normalisation one after the other. */
-static void check_conv_norm(mt_pool *pool, const mt_conv *v, bool with_bias, bool with_factors)
-{
-    int64_t filters = v->groups * v->out_channels, n = v->window.out_count, outputs = v->batch * filters * n;
-    float *x = random_floats(v->batch * v->groups * v->in_channels * v->window.in_count);
-    float *w = random_floats(filters * v->in_channels * v->window.taps), *wanted = random_floats(outputs);
-    float *each = random_floats(4 * filters);
-    mt_conv_norm norm = {.conv = v, .x = x, .weights = w, .epsilon = 1e-5, .scale = each, .shift = each + filters};
-    if (with_bias) norm.bias = each + 2 * filters;
-    if (with_factors) norm.factors = each + 3 * filters;
-    norm.activate = mt_activation_find("Gelu");
-    mt_conv_run(NULL, v, x, w, with_factors ? NULL : norm.bias, NULL, wanted);
-    for (int64_t i = 0; i < v->batch * filters; i++) {
-        double mean, variance;
-        float *row = wanted + i * n;
-        for (int64_t j = 0; j < n && with_factors; j++)
-            row[j] = row[j] * norm.factors[i % filters] + (with_bias ? norm.bias[i % filters] : 0);
-        mt_row_moments(row, n, &mean, &variance);
-        float factor = (float)(1 / sqrt(variance + 1e-5) * (double)norm.scale[i % filters]);
-        mt_row_shift(row, row, n, (float)mean, factor, norm.shift[i % filters]);
-        norm.activate(row, n);
-    }
-    guarded y = guarded_make(outputs), again = guarded_make(outputs), room = guarded_make(mt_conv_norm_room(v));
-    norm.y = y.values;
-    mt_conv_norm_run(NULL, &norm, room.values);
-    guarded ranges = guarded_make(2 * v->batch * filters);
-    norm.y = again.values;
-    norm.ranges = ranges.values;
-    mt_conv_norm_run(pool, &norm, room.values);
-    for (int64_t i = 0; i < v->batch * filters; i++) {
-        float least = 0, most = 0;
-        for (int64_t j = 0; j < n; j++) least = fminf(least, wanted[i * n + j]), most = fmaxf(most, wanted[i * n + j]);
-        assert_true(ranges.values[2 * i] == least && ranges.values[2 * i + 1] == most);
-    }
-    assert_memory_equal(y.values, wanted, (size_t)outputs * sizeof *wanted);
-    assert_memory_equal(again.values, wanted, (size_t)outputs * sizeof *wanted);
-    guarded_check(&y);
-    guarded_check(&again);
-    guarded_check(&room);
-    guarded_check(&ranges);
-    mt_free(x);
-    mt_free(w);
-    mt_free(wanted);
-    mt_free(each);
-    mt_free(ranges.all);
-    mt_free(y.all);
-    mt_free(again.all);
-    mt_free(room.all);
-}
-
-static void convolutions_with_normalised_channels(void **state)
-{
-    (void)state;
-    mt_pool *pool = two_threads();
-    for (int round = 0; round < 100; round++) {
-        mt_conv v = {.batch = random_up_to(2), .groups = random_up_to(3), .in_channels = random_up_to(3)};
-        v.out_channels = 2 + random_up_to(40); /* fewer may be filtered, in another order */
-        v.window = (mt_window){.axes = 1, .in = {random_up_to(300)}, .kernel = {random_up_to(10)}};
-        v.window.stride[0] = random_up_to(6);
-        v.window.dilation[0] = random_up_to(2);
-        v.window.before[0] = random_bits() % 12;
-        v.window.after[0] = random_bits() % 12;
-        finish_window(&v.window);
-        check_conv_norm(pool, &v, round & 1, round & 2);
     }
     mt_pool_destroy(pool);
 }
