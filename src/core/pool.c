@@ -8,7 +8,7 @@
  *
  * A worker that has joined must be waited for, and where other processes want its processor, that can take some
  * milliseconds, loop after loop. So the caller keeps account of the time it waits longer than a block can take: where
- * that is a good part of all time, one worker fewer may join, for a while that doubles as long as it happens again. */
+ * that is a good part of all time, one worker fewer may join, for a while that grows as long as it happens again. */
 #include "core/pool.h"
 
 #include <pthread.h>
@@ -25,8 +25,10 @@
 enum { SPINS = 2000 }; /* some 25 to 100 microseconds */
 
 /* Seconds. */
-static const double window = 0.02;   /* of work, after which the account is looked at */
+static const double window = 0.02;   /* of work, after which the account is looked at, or as soon as it is spent */
 static const double part_lost = 0.2; /* of a window that makes one worker fewer */
+static const double growth = 4;      /* of the next pause, each time that such a window follows one */
+static const double calm = 0.8;      /* by which a window without loss shortens it */
 static const double grace = 100e-6;  /* beyond what a block takes, before waiting counts as lost */
 static const double first_pause = 0.05, longest_pause = 3; /* how long, at first and at last, until it may join again */
 
@@ -215,16 +217,17 @@ static void close_loop(mt_pool *pool)
 
 /* --- the account ----------------------------------------------------------------------------------------------- */
 
-/* One worker fewer, until later; or after a window without loss, all of them as if nothing had been. */
+/* One worker fewer, until later; after windows without loss, the next time is nearly as if nothing had been. It takes
+ * many of those, since beside a busy process some windows are without loss by luck. */
 static void look_at_account(mt_pool *pool, double time)
 {
     int joining = atomic_load(&pool->joining);
     if (pool->lost > part_lost * pool->worked && joining > 0) {
         atomic_store(&pool->joining, joining - 1);
         pool->back_at = time + pool->backoff;
-        pool->backoff = pool->backoff < longest_pause ? 2 * pool->backoff : longest_pause;
+        pool->backoff = pool->backoff < longest_pause / growth ? growth * pool->backoff : longest_pause;
     } else if (joining == pool->started) {
-        pool->backoff = first_pause;
+        pool->backoff = pool->backoff > first_pause / calm ? calm * pool->backoff : first_pause;
     }
     pool->worked = pool->lost = 0;
 }
@@ -235,7 +238,7 @@ static void enter_loop(mt_pool *pool, double start, double end, double time, siz
     double waited = time - end;
     pool->worked += time - start;
     if (done > 0 && waited > grace + 2 * (end - start) / (double)done) pool->lost += waited;
-    if (pool->worked > window) look_at_account(pool, time);
+    if (pool->worked > window || pool->lost > part_lost * window) look_at_account(pool, time);
 }
 
 /* True when nobody else may join just now. */
