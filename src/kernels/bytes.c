@@ -175,7 +175,10 @@ void mt_byte_finish_run(const void *context, const mt_piece *p)
         else
             take_away_rows(p->c, p->c_row, p->rows, p->columns, excess, excess_row);
     }
-    for (int i = 0; i < p->rows && r->activate; i++) r->activate((float *)p->c + i * p->c_row, p->columns);
+    if (r->activate && p->c_row == p->columns)
+        r->activate(p->c, (int64_t)p->rows * p->columns);
+    else if (r->activate)
+        for (int i = 0; i < p->rows; i++) r->activate((float *)p->c + i * p->c_row, p->columns);
 }
 
 /* --- matrices ------------------------------------------------------------------------------------------------- */
