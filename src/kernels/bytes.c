@@ -304,7 +304,6 @@ enum { ROUNDED = 0x4b400000 };
 static inline uint8_t held(float quotient, int32_t zero)
 {
     int32_t least = ROUNDED - zero, bits = (int32_t)mt_float_to_bits(quotient + ROUNDING);
-    bits = bits > INFINITE ? 0 : bits; /* NaN */
     bits = bits > least ? bits : least;
     bits = bits < least + 255 ? bits : least + 255;
     return (uint8_t)(bits - least);
@@ -312,19 +311,22 @@ static inline uint8_t held(float quotient, int32_t zero)
 
 static void quantise_by_division(uint8_t *restrict y, const float *restrict x, int64_t n, float scale, int32_t zero)
 {
-    for (int64_t i = 0; i < n; i++) y[i] = held(x[i] / scale, zero);
+    for (int64_t i = 0; i < n; i++) {
+        float q = x[i] / scale;
+        y[i] = held(q == q ? q : -INFINITY, zero);
+    }
 }
 
 /* Multiplying is faster, and as long as the scale has a normal inverse no quotient within 256 is further off than
  * 256 * 3 * 2^-24, or 0.00005: it rounds to the same integer unless it is that near to the middle between two. Tells
- * whether any is. */
+ * whether any is, or is not a number. */
 static inline bool quantise_by_inverse(uint8_t *restrict y, const float *restrict x, int64_t n, float inverse,
                                        int32_t zero)
 {
     int doubtful = 0;
     for (int64_t i = 0; i < n; i++) {
         float q = x[i] * inverse, from_nearest = q - ((q + ROUNDING) - ROUNDING);
-        doubtful |= from_nearest * from_nearest > 0.4999f * 0.4999f;
+        doubtful |= !(from_nearest * from_nearest <= 0.4999f * 0.4999f);
         y[i] = held(q, zero);
     }
     return doubtful;
