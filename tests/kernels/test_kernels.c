@@ -536,7 +536,8 @@ static void long_convolutions(void **state)
     (void)state;
     mt_pool *pool = two_threads();
     for (int round = 0; round < 24; round++) {
-        mt_conv l = {.batch = random_up_to(2), .groups = random_up_to(3), .in_channels = random_up_to(5)};
+        mt_conv l = {.batch = random_up_to(2), .groups = random_up_to(3)};
+        l.in_channels = random_up_to(round % 5 ? 5 : 40); /* in one slice or several */
         l.out_channels = random_up_to(30);
         l.window = (mt_window){.axes = 1, .in = {random_up_to(round % 4 ? 300 : 1300)}, .stride = {1}};
         l.window.kernel[0] = 31 + random_up_to(120);
