@@ -291,7 +291,7 @@ kill -CONT $program
 wait $program 2>/dev/null
 check "a second signal ends it at once" test $? -gt 128
 check "without final turns" sh -c '! grep -q turn_final out/*.jsonl'
-check "and what was written is whole lines" sh -c 'head -n -1 out/*.jsonl | grep -q "turn_start" && ! head -n -1 out/*.jsonl | grep -qv "^{.*}$"'
+check "and what was written is whole lines" sh -c '! head -n -1 out/*.jsonl | grep -v "^{.*}$"'
 stop_playing
 
 play room
