@@ -14,7 +14,8 @@
  *
  * Threads: any number of threads may run one session at once, each run in working memory of its own. Opening and
  * closing are for one thread. A session starts threads of its own, or shares those of a motet_threads with others. The
- * numbers that come out never depend on how many there are.
+ * numbers that come out never depend on how many there are. Whoever calls motet_session_run works too, and wants a
+ * stack of 1 MB for it.
  *
  * samples/run_model.c is a small program on this header. */
 #ifndef MOTET_SESSION_H
