@@ -32,7 +32,7 @@ typedef struct mt_plan {
     int *out;      /* slots: the outputs of all steps, likewise */
     mt_step_range *graphs; /* by mt_graph.number */
     int step_count, release_count, in_count, out_count;
-    _Atomic(const void *) *kept; /* MT_LAYOUTS for each of `in`: what operators have made of constants, NULL before they have */
+    _Atomic(const void *) *kept; /* MT_LAYOUTS for each of `in`: what operators made of constants, NULL before they have */
     mt_keeper *keeper;           /* which owns it */
     int slots;                   /* the values, and one for every output that nobody reads */
     bool *fixed;      /* by step: of the main graph, and the same in every run on inputs of the same shapes */
