@@ -32,14 +32,15 @@ typedef struct mt_plan {
     int *out;      /* slots: the outputs of all steps, likewise */
     mt_step_range *graphs; /* by mt_graph.number */
     int step_count, release_count, in_count, out_count;
-    _Atomic(const void *) *kept; /* MT_LAYOUTS for each of `in`: what operators made of constants, NULL before they have */
-    mt_keeper *keeper;           /* which owns it */
-    int slots;                   /* the values, and one for every output that nobody reads */
-    bool *fixed;      /* by step: of the main graph, and the same in every run on inputs of the same shapes */
-    bool *idle;       /* by step: fixed, or only fixed steps read what it makes: not run where that is known */
-    int *known_place; /* by value: its place among those that fixed steps make for others to read, or -1 */
-    int known_count;  /* of those */
-    bool *leaves;     /* by slot: what it holds will be an output of the main graph, itself or in another shape */
+    /* MT_LAYOUTS for each of `in`: what operators have made of constants, NULL before they have. */
+    _Atomic(const void *) *kept;
+    mt_keeper *keeper; /* which owns it */
+    int slots;         /* the values, and one for every output that nobody reads */
+    bool *fixed;       /* by step: of the main graph, and the same in every run on inputs of the same shapes */
+    bool *idle;        /* by step: fixed, or only fixed steps read what it makes: not run where that is known */
+    int *known_place;  /* by value: its place among those that fixed steps make for others to read, or -1 */
+    int known_count;   /* of those */
+    bool *leaves;      /* by slot: what it holds will be an output of the main graph, itself or in another shape */
 } mt_plan;
 
 /* All nodes must have their operators. The model, and the file that it was made of, must outlive the plan and stay as
