@@ -117,15 +117,11 @@ static double wide_gelu(double x)
     TABLE(name, MT_NUMBERS(MT_ENTRY, name))
 
 #define SAME(T) x
-#define SHRINK_INT(T)                                                                                                  \
-    ((double)x < -(double)a ? (T)((uint64_t)x + (uint64_t)b) : x > a ? (T)((uint64_t)x - (uint64_t)b) : 0)
-#define SHRINK_UNSIGNED(T) (x > a ? (T)(x - b) : 0)
 
 NUMBER_TABLE(abs, ABS, ABS_INT, SAME)
 NUMBER_TABLE(neg, NEG, NEG_INT, NEG_INT)
 NUMBER_TABLE(sign, SIGN, SIGN_INT, SIGN_INT)
 NUMBER_TABLE(relu, RELU, RELU_INT, SAME)
-NUMBER_TABLE(shrink, SHRINK, SHRINK_INT, SHRINK_UNSIGNED)
 FLOAT_TABLE(ceil, FUNCTION, CEIL)
 FLOAT_TABLE(floor, FUNCTION, FLOOR)
 FLOAT_TABLE(round, FUNCTION, ROUND)
@@ -160,6 +156,22 @@ FLOAT_TABLE(swish, FUNCTION, SWISH)
 FLOAT_TABLE(hard_sigmoid, FUNCTION, HARD_SIGMOID)
 FLOAT_TABLE(hard_swish, FUNCTION, HARD_SWISH)
 FLOAT_TABLE(thresholded_relu, FUNCTION, THRESHOLDED)
+/* Of integers too the threshold and the bias are floats, and so is the sum. */
+#define SHRINK_INTS(TYPE, tag, S, T, LOAD, STORE, SIMD, ...)                                                           \
+    static void shrink_##tag(void *out, const void *in, int64_t n, double threshold, double bias)                      \
+    {                                                                                                                  \
+        S *restrict o = out;                                                                                           \
+        const S *p = in;                                                                                               \
+        for (int64_t i = 0; i < n; i++) {                                                                              \
+            const double x = (double)p[i], way = x < -threshold ? bias : -bias;                                        \
+            const bool kept = x < -threshold || x > threshold;                                                         \
+            o[i] = !kept ? 0 : bias == 0 ? p[i] : MT_SATURATE(T, x + way);                                             \
+        }                                                                                                              \
+    }
+MT_FLOATS(FUNCTION, shrink, SHRINK)
+MT_INTS(SHRINK_INTS)
+TABLE(shrink, MT_NUMBERS(MT_ENTRY, shrink))
+
 FLOAT_TABLE(is_nan, TEST, IS_NAN)
 FLOAT_TABLE(is_inf, TEST, IS_INF)
 

@@ -117,6 +117,11 @@ static inline void drive_int(driver *d, const char *name, int64_t value)
     drive_attribute(d, name, MT_ATTRIBUTE_INT)->i = value;
 }
 
+static inline void drive_float(driver *d, const char *name, float value)
+{
+    drive_attribute(d, name, MT_ATTRIBUTE_FLOAT)->f = value;
+}
+
 static inline void drive_ints(driver *d, const char *name, size_t count, const int64_t *values)
 {
     mt_attribute *attribute = drive_attribute(d, name, MT_ATTRIBUTE_INTS);

@@ -666,6 +666,30 @@ static void reductions_of_integers_stay_in_range(void **state)
     drive_end(d);
 }
 
+/* Threshold and bias are floats, and any. */
+static void integers_shrink_by_floats(void **state)
+{
+    (void)state;
+    driver *d = drive("Shrink", 9);
+    drive_input(d, MOTET_UINT8, 1, LIST(4), (const uint8_t[]){0, 1, 4, 255});
+    drive_float(d, "bias", -1.4375f);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], uint8_t, 0, 2, 5, 255);
+    drive_end(d);
+    d = drive("Shrink", 9);
+    drive_input(d, MOTET_INT8, 1, LIST(5), (const int8_t[]){-128, -4, -1, 2, 4});
+    drive_float(d, "lambd", 1.5f);
+    drive_float(d, "bias", 1e30f);
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], int8_t, 127, 127, 0, -128, -128);
+    drive_end(d);
+    d = drive("Shrink", 9);
+    drive_input(d, MOTET_UINT64, 1, LIST(1), (const uint64_t[]){UINT64_MAX - 1});
+    assert_int_equal(drive_run(d, 1), MOTET_OK);
+    ASSERT_ELEMENTS(d->out[0], uint64_t, UINT64_MAX - 1);
+    drive_end(d);
+}
+
 /* --- one thread and two --------------------------------------------------------------------------------------- */
 
 static void the_same_bytes_from_two_threads(void **state)
@@ -737,6 +761,7 @@ int main(void)
         cmocka_unit_test(sums_along_every_set_of_axes),
         cmocka_unit_test(reductions_of_nothing),
         cmocka_unit_test(reductions_of_integers_stay_in_range),
+        cmocka_unit_test(integers_shrink_by_floats),
         cmocka_unit_test(booleans_stay_booleans),
         cmocka_unit_test(norms_have_the_types_of_the_standard),
         cmocka_unit_test(small_floats_are_asked_and_heeded),
