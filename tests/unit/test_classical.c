@@ -186,6 +186,22 @@ static void packed_heads_are_unpacked(void **state)
     drive_end(parts);
 }
 
+static void positions_beyond_the_cache_are_refused(void **state)
+{
+    (void)state;
+    const float x[LENGTH * WIDTH] = {0}, cache[LENGTH * SIZE / 2] = {0};
+    const int64_t starts[] = {0, 1, -1, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        driver *d = drive_in("com.microsoft", "RotaryEmbedding", 1);
+        drive_int(d, "num_heads", HEADS);
+        drive_input(d, MOTET_FLOAT, 3, LIST(1, LENGTH, WIDTH), x);
+        drive_input(d, MOTET_INT64, 1, LIST(1), &starts[i]);
+        for (int k = 0; k < 2; k++) drive_input(d, MOTET_FLOAT, 2, LIST(LENGTH, SIZE / 2), cache);
+        assert_int_equal(drive_run(d, 1), i == 0 ? MOTET_OK : MOTET_ERROR_SHAPE);
+        drive_end(d);
+    }
+}
+
 static void lengths_beyond_the_cache_are_refused(void **state)
 {
     (void)state;
@@ -301,6 +317,7 @@ int main(void)
         cmocka_unit_test(what_is_no_tree_is_refused),
         cmocka_unit_test(rows_become_maps_and_maps_rows),
         cmocka_unit_test(packed_heads_are_unpacked),
+        cmocka_unit_test(positions_beyond_the_cache_are_refused),
         cmocka_unit_test(lengths_beyond_the_cache_are_refused),
         cmocka_unit_test(attention_of_halves_is_that_of_floats),
         cmocka_unit_test(options_are_refused_by_name),

@@ -412,7 +412,8 @@ static motet_status make_positions(mt_op_context *c, int64_t batch, int64_t leng
     void *memory;
     MT_TRY(mt_scratch_array(c, mt_shape_count(2, dims), sizeof(int64_t), &memory));
     for (int64_t b = 0; b < batch; b++)
-        for (int64_t s = 0; s < length; s++) ((int64_t *)memory)[b * length + s] = starts[b * step] + s;
+        for (int64_t s = 0; s < length; s++) /* beyond the last number it wraps, to one that no cache has */
+            ((int64_t *)memory)[b * length + s] = (int64_t)((uint64_t)starts[b * step] + (uint64_t)s);
     return mt_tensor_wrap(out, MOTET_INT64, 2, dims, memory);
 }
 
