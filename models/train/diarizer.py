@@ -11,7 +11,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import squareform
 
-from features import log_mel
+from features import inputs
 from network import ALONE, FRAMES, MEMBER
 
 HOP, WINDOW, STEP = 16000, 48000, 320
@@ -36,8 +36,8 @@ class Model:
         """[N,48000] int16 -> probabilities [N,150,7], voices [N,3,128]."""
         parts = []
         for i in range(0, len(windows), 16):
-            features = np.stack([log_mel(w / 32768) for w in windows[i:i + 16]])
-            parts.append(self.session.run(None, {"features": features}))
+            values = inputs(self.metadata["motet.input"], windows[i:i + 16] / 32768)
+            parts.append(self.session.run(["activity", "voices"], {self.session.get_inputs()[0].name: values}))
         activity, voices = (np.concatenate(p) for p in zip(*parts))
         return np.exp(activity), voices
 

@@ -1,10 +1,11 @@
-"""A checkpoint becomes models/motet-cnn.onnx: weights folded, graph checked against torch, description written inside.
+"""A checkpoint becomes an ONNX file: weights folded, graph checked against torch, description written inside.
 
     python models/train/export.py out/train/last.pt models/motet-cnn.onnx --threshold 0.55
+    python models/train/export.py out/train/w2v.pt models/motet-w2v.onnx --network w2v --threshold 0.55
 
 Batch norms vanish (into convolutions by the exporter, into the pooling's linear layer here), the batch stays free, all
 other dimensions are constants. The metadata is the table of models/README.md. ONNX Runtime must agree with torch within
-1e-4 on features of noise, of silence and of both, or nothing is written.
+1e-4 on noise, silence and both, or nothing is written.
 """
 
 import argparse
@@ -20,13 +21,17 @@ import features
 import network
 
 METADATA = {
-    "format": 1, "name": "motet-cnn", "licence": "CC-BY-4.0", "role": "diarizer",
-    "sample_rate": features.RATE, "window": network.FRAMES_IN * features.STEP, "input": "log-mel",
+    "format": 1, "licence": "CC-BY-4.0", "role": "diarizer", "sample_rate": features.RATE, "window": network.WINDOW,
+    "frame_step": network.WINDOW // network.FRAMES, "activity": "powerset", "speakers": network.SPEAKERS, "overlap": 2,
+    "voice": network.VOICE, "similarity": "0.6",
+}
+LOG_MEL = {
     "mel.bins": features.BINS, "mel.frame_length": features.LENGTH, "mel.frame_step": features.STEP,
     "mel.fft": features.FFT, "mel.low_hz": f"{features.LOW:g}", "mel.high_hz": f"{features.HIGH:g}",
-    "mel.floor": "1e-7", "frame_step": features.STEP * network.FRAMES_IN // network.FRAMES,
-    "activity": "powerset", "speakers": network.SPEAKERS, "overlap": 2, "voice": network.VOICE, "similarity": "0.6",
+    "mel.floor": "1e-7",
 }
+
+INPUT_NAMES = {"log-mel": "features", "waveform": "waveform"}
 
 
 def folded(model):
@@ -42,25 +47,26 @@ def folded(model):
 def probe(count=5):
     """Windows that look like the world: noise of several levels, silence, speech-like bursts over silence."""
     rng = np.random.default_rng(1)
-    audio = rng.normal(0, 1, (count, 48000)) * np.logspace(-4, -1, count)[:, None]
+    audio = rng.normal(0, 1, (count, network.WINDOW)) * np.logspace(-4, -1, count)[:, None]
     audio[1] = 0
     audio[2, 20000:] = 0
-    audio[3] *= np.sin(np.arange(48000) / 3000) > 0
-    return np.stack([features.log_mel(a) for a in audio])
+    audio[3] *= np.sin(np.arange(network.WINDOW) / 3000) > 0
+    return audio
 
 
 def export(model, path, version, threshold):
     model = folded(model.eval())
-    windows = probe()
+    windows, name = features.inputs(model.INPUT, probe()), INPUT_NAMES[model.INPUT]
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (torch.from_numpy(windows),), buffer, dynamo=False, opset_version=17,
-                          input_names=["features"], output_names=["activity", "voices"],
-                          dynamic_axes={name: {0: "N"} for name in ("features", "activity", "voices")})
+                          input_names=[name], output_names=["activity", "voices"],
+                          dynamic_axes={tensor: {0: "N"} for tensor in (name, "activity", "voices")})
         expected = model(torch.from_numpy(windows))
     proto = onnx.load_from_string(buffer.getvalue())
-    for key, value in {**METADATA, "version": version, "threshold": f"{threshold:g}"}.items():
+    metadata = {"name": model.NAME, "version": version, "input": model.INPUT, **METADATA, "threshold": f"{threshold:g}"}
+    for key, value in (metadata | (LOG_MEL if model.INPUT == "log-mel" else {})).items():
         proto.metadata_props.add(key=f"motet.{key}", value=str(value))
     shapes = {"activity": (network.FRAMES, len(network.CLASSES)), "voices": (network.SPEAKERS, network.VOICE)}
     for output in proto.graph.output:                                   # the exporter leaves some of these unnamed
@@ -69,7 +75,7 @@ def export(model, path, version, threshold):
     onnx.checker.check_model(proto, full_check=True)
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     for part in (windows, windows[:1]):
-        for mine, theirs in zip(expected, session.run(None, {"features": part})):
+        for mine, theirs in zip(expected, session.run(None, {name: part})):
             worst = np.abs(mine.numpy()[:len(part)] - theirs).max()
             if not worst <= 1e-4:
                 raise SystemExit(f"ONNX Runtime differs from torch by {worst}")
@@ -81,9 +87,10 @@ if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("checkpoint")
     arguments.add_argument("output")
+    arguments.add_argument("--network", choices=network.NETWORKS, default="cnn")
     arguments.add_argument("--version", default="0.1")
     arguments.add_argument("--threshold", type=float, required=True)
     given = arguments.parse_args()
-    model = network.Motet()
+    model = network.NETWORKS[given.network]()
     model.load_state_dict(torch.load(given.checkpoint, weights_only=True)["average"])
     export(model, given.output, given.version, given.threshold)

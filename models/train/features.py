@@ -41,6 +41,11 @@ def log_mel(samples):
     return np.log(np.maximum(power @ triangles(), FLOOR)).astype(np.float32)
 
 
+def inputs(kind, windows):
+    """Windows [N,48000] in [-1,1] as a network wants them whose `motet.input` is `kind`, float32."""
+    return np.stack([log_mel(w) for w in windows]) if kind == "log-mel" else np.asarray(windows, np.float32)
+
+
 class LogMel:
     """[N,48000] float32 tensor -> [N,300,80]."""
 

@@ -1,25 +1,36 @@
-"""The network: one convolutional trunk, two heads that answer "who is active when" and "what does each of them sound like".
+"""The networks: two trunks under the same two heads, which answer "who is active when" and "what does each of them sound like".
 
-    features [N,300,80] --(minus each bin's mean over the window)--> stem: convolution, stride 2 -> 150 frames of 20 ms
-      -> four residual blocks of two dilated convolutions (they see about 0.45 s to either side)
-      |-> activity: four layers of self-attention over the 150 frames, which see the trunk and the frames of the voices. A
+    frames [N,C,150] of 20 ms, from a trunk
+      |-> activity: layers of self-attention over the 150 frames, which see the trunk and the frames of the voices. A
       |   frame alone cannot say whether its voice was heard before in the window; comparing frames is what attention does.
       |   -> 7 powerset classes, log-probabilities.
       '-> voices: the frames where exactly one local speaker talks, weighted by a learned attention, give a mean and a
           standard deviation for each channel; a linear layer makes them a vector of 128, unit length.
 
-Everything is a plain convolution, matrix product, softmax or layer norm: what an inference engine runs as GEMM.
+Cnn, motet-cnn: features [N,300,80] less each bin's mean over the window; a strided convolution; four residual blocks of dilated
+convolutions, which see about 0.45 s to either side.
+
+W2v, motet-w2v, after wav2vec 2.0 (Baevski et al., 2020): a stem of four strided convolutions on the samples [N,48000]
+themselves, the first normalised per channel over the window; a grouped convolution that tells attention where a frame
+is; four transformer layers. The stem begins in another way than theirs, because it has hours to learn where theirs had
+weeks: its filters start as a bank on the mel scale, rectified, smoothed to 500 values a second. A logarithm follows,
+without which the quiet one beside somebody loud is next to nothing. From there training takes the weights where it likes.
+
+Everything is a plain convolution, matrix product, softmax or norm: what an inference engine runs as GEMM.
 Shapes inside are constants but for the batch, so that the exported graph holds no shape arithmetic.
 
 The powerset (Plaquet and Bredin, 2023): instead of three yes/no answers a frame belongs to one of seven classes:
 nobody, one of three, or two of three at once; the order is that of models/README.md.
 """
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-FRAMES_IN, BINS = 300, 80      # 10 ms log-mel frames of a 3 s window
+from features import BINS, RATE
+
+WINDOW = 48000                 # samples: 3 s
 FRAMES = 150                   # 20 ms output frames
 SPEAKERS, VOICE = 3, 128
 CLASSES = [(), (0,), (1,), (2,), (0, 1), (0, 2), (1, 2)]
@@ -102,32 +113,31 @@ class Pool(nn.Module):
         return F.normalize(self.project(self.norm(statistics)), dim=-1)
 
 
-class Motet(nn.Module):
-    def __init__(self, channels=192, width=128, pooled=384):
-        super().__init__()
-        self.stem = conv(BINS, channels, 6, stride=2)
-        self.blocks = nn.ModuleList(Block(channels, d) for d in (1, 2, 3, 4))
+class Diarizer(nn.Module):
+    """The heads. A trunk adds its own modules, then these, and has `frames`."""
+
+    def add_heads(self, channels, gathered, layers, width=128, pooled=384):
+        """channels: of the trunk's frames; gathered: of what the voices are made from."""
         self.narrow = nn.Conv1d(channels, width, 1)
         self.compare = nn.Conv1d(pooled, width, 1, bias=False)
         nn.init.zeros_(self.compare.weight)
         self.place = nn.Parameter(torch.randn(1, FRAMES, width) * 0.02)
-        self.layers = nn.ModuleList(Attention(width) for _ in range(4))
+        self.layers = nn.ModuleList(Attention(width) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.classes = nn.Linear(width, len(CLASSES))
-        self.gather = conv(2 * channels, pooled, 1)
+        self.gather = conv(gathered, pooled, 1)
         self.pool = Pool(pooled, VOICE)
         self.register_buffer("member", MEMBER, persistent=False)
         self.register_buffer("alone", ALONE, persistent=False)
 
-    def trunk(self, features):
+    def frames(self, inputs):
+        """-> frames [N,C,150], and a list of what the voices are made from, of the same length."""
+        raise NotImplementedError
+
+    def trunk(self, inputs):
         """-> frames for the activity head [N,C,150] and for the voices [N,P,150]."""
-        x = (features - features.mean(1, keepdim=True)) * 0.4          # 0.4: speech then varies by about one
-        x = F.relu(self.stem(x.transpose(1, 2)))
-        outputs = []
-        for block in self.blocks:
-            x = block(x)
-            outputs.append(x)
-        return x, F.relu(self.gather(torch.cat([outputs[1], outputs[3]], 1)))
+        x, parts = self.frames(inputs)
+        return x, F.relu(self.gather(torch.cat(parts, 1)))
 
     def activity(self, x, v):
         y = (self.narrow(x) + self.compare(v)).transpose(1, 2) + self.place
@@ -145,9 +155,73 @@ class Motet(nn.Module):
         member = torch.matmul(probabilities, self.member)
         return (alone + 1e-3 * member + 1e-6).transpose(1, 2)
 
-    def forward(self, features):
-        x, v = self.trunk(features)
+    def forward(self, inputs):
+        x, v = self.trunk(inputs)
         activity = self.activity(x, v)
         statistics = self.pool.statistics(v, self.weights(activity.exp()))
         voices = self.pool.project(statistics)                          # export folds pool.norm into pool.project
         return activity, voices / torch.sqrt((voices * voices).sum(-1, keepdim=True) + 1e-12)
+
+
+class Cnn(Diarizer):
+    NAME, INPUT = "motet-cnn", "log-mel"
+
+    def __init__(self, channels=192):
+        super().__init__()
+        self.stem = conv(BINS, channels, 6, stride=2)
+        self.blocks = nn.ModuleList(Block(channels, d) for d in (1, 2, 3, 4))
+        self.add_heads(channels, 2 * channels, layers=4)
+
+    def frames(self, features):
+        x = (features - features.mean(1, keepdim=True)) * 0.4          # 0.4: speech then varies by about one
+        x = F.relu(self.stem(x.transpose(1, 2)))
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(x)
+        return x, [outputs[1], outputs[3]]
+
+
+def filter_bank(count, length):
+    """[count,1,length]: tones on the mel scale, 60 to 7600 Hz, of any phase, under a Hann window; unit energy, no offset."""
+    mel = np.linspace(*(np.log10(1 + f / 700) for f in (60, 7600)), count)
+    time = np.arange(length) / RATE
+    phases = np.random.default_rng(4).uniform(0, 2 * np.pi, (count, 1))
+    filters = np.hanning(length) * np.cos(2 * np.pi * 700 * (10 ** mel[:, None] - 1) * time + phases)
+    filters -= filters.mean(1, keepdims=True)
+    filters /= np.sqrt(np.square(filters).sum(1, keepdims=True))
+    return torch.from_numpy(filters[:, None].astype(np.float32))
+
+
+class W2v(Diarizer):
+    NAME, INPUT = "motet-w2v", "waveform"
+
+    def __init__(self, filters=80, channels=256):
+        super().__init__()
+        self.filters = nn.Conv1d(1, filters, 96, stride=8, padding=44, bias=False)             # 2000 a second
+        self.level = nn.InstanceNorm1d(filters, eps=1e-9, affine=True)                         # 1e-9: the power of rounding
+        self.smooth = nn.Conv1d(filters, filters, 8, stride=4, padding=2, bias=False)          # 500
+        self.narrowing = conv(filters, 192, 9, stride=5)                                       # 100
+        self.framing = conv(192, channels, 6, stride=2)                                        # 50
+        self.nearby = nn.Conv1d(channels, channels, 31, padding=15, groups=16)
+        self.encoder = nn.ModuleList(Attention(channels, inner=2 * channels) for _ in range(4))
+        self.add_heads(channels, 2 * channels, layers=2)
+        with torch.no_grad():
+            self.filters.weight.copy_(filter_bank(filters, 96))
+            self.smooth.weight.mul_(0.2)
+            self.smooth.weight[range(filters), range(filters)] += torch.hann_window(8, periodic=False) / 4
+
+    def frames(self, samples):
+        x = (samples - samples.mean(1, keepdim=True)).unsqueeze(1)
+        x = F.relu(self.smooth(F.relu(self.level(self.filters(x)))))
+        x = torch.log(1 + 100 * x)
+        x = F.gelu(self.framing(F.gelu(self.narrowing(x))))
+        x = x + F.gelu(self.nearby(x))
+        y = x.transpose(1, 2)
+        for layer in self.encoder:
+            y = layer(y)
+        y = y.transpose(1, 2)
+        return y, [x, y]
+
+
+NETWORKS = {"cnn": Cnn, "w2v": W2v}

@@ -48,8 +48,8 @@ def unfold(norm, mean, variance):
 
 
 @torch.no_grad()
-def start(model, path, features):
-    """Fills `model` from the file; `features` [N,300,80] are windows for the statistics."""
+def start(model, path, inputs):
+    """Fills `model` from the file; `inputs` are windows for the statistics."""
     state = model.state_dict()
     for name, array in weights(path).items():
         state[name].copy_(torch.from_numpy(array.copy()))
@@ -63,7 +63,7 @@ def start(model, path, features):
             seen[module] = x.mean(1), x.var(1)
         hooks.append(norm.register_forward_pre_hook(look))
     model.eval()
-    frames, voice_frames = model.trunk(features)
+    frames, voice_frames = model.trunk(inputs)
     statistics = model.pool.statistics(voice_frames, model.weights(model.activity(frames, voice_frames).exp()))
     model.pool.vector(statistics.reshape(-1, statistics.shape[-1]))
     for hook in hooks:

@@ -1,6 +1,7 @@
 """Trains the network on simulated scenes, in two stages, resuming from its last checkpoint when there is one.
 
     python models/train/train.py --steps 7500           # out/train/last.pt, log on standard output
+    python models/train/train.py --network w2v --name w2v --tutor models/motet-cnn.onnx
 
 Stage one (the first 40 % of the steps) is mostly single voices, so that the trunk learns what tells people apart; stage
 two is mostly conversations. Both stages have all four losses:
@@ -17,6 +18,12 @@ two is mostly conversations. Both stages have all four losses:
 
 `--start MODEL.onnx` goes on from an exported model: its weights, and centres from its own voices; stage two only.
 
+`--tutor MODEL.onnx` distils an exported model, which hears the same windows. Centres begin where its voices are, and two losses
+are added, under the renaming of local speakers in which the tutor and the network agree best:
+
+    lesson     divergence of the network's powerset probabilities from the tutor's;
+    echo       one minus the cosine of their voices, where both the reference and the tutor hear a speaker alone for 0.4 s.
+
 What is exported is an exponential average of the weights. The forward and backward passes run in bfloat16 where the
 processor has it; losses, statistics of batch norm and weights stay in float32.
 """
@@ -32,10 +39,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import corpus
+import diarizer
 import start
 import teacher
 from features import LogMel
-from network import CLASSES, SPEAKERS, VOICE, Motet
+from network import ALONE, CLASSES, NETWORKS, SPEAKERS, VOICE
 from simulate import IGNORE, Simulator
 
 STAGES = [(0.4, dict(solo=0.85, real=0.08, quick=0.05, empty=0.02)),
@@ -43,24 +51,30 @@ STAGES = [(0.4, dict(solo=0.85, real=0.08, quick=0.05, empty=0.02)),
 PERMUTATIONS = torch.tensor(list(itertools.permutations(range(SPEAKERS))))                   # [6,3]: slot s becomes p[s]
 RENAMED = torch.tensor([[CLASSES.index(tuple(sorted(p[s] for s in c))) for c in CLASSES]     # [6,7]: class c becomes
                         for p in PERMUTATIONS.tolist()])
-SCALE, MARGIN, PAIR_SCALE, TEACHER_WEIGHT = 30.0, 0.2, 12.0, 4.0
+SCALE, MARGIN, PAIR_SCALE = 30.0, 0.2, 12.0
+TEACHER_WEIGHT, LESSON_WEIGHT, ECHO_WEIGHT = 4.0, 2.0, 4.0
+FIGURES = ["activity {:.3f}", "(frames wrong {:.1%})", " voices {:.2f}", "(right {:.1%})", " pairs {:.2f}", " unlike {:.3f}",
+           " lesson {:.3f}", " echo {:.3f}"]
 AVERAGED = 4                   # the average of the weights takes them every so many steps
 
 
 class Batches(torch.utils.data.IterableDataset):
-    """Endless batches of features, powerset classes and slots, made where a data loader runs it."""
+    """Endless batches of inputs (log-mel features, or samples as int16), powerset classes and slots, and of what the tutor
+    says if there is one: probabilities and voices. Made where a data loader runs it."""
 
-    def __init__(self, mix, scenes, seed):
-        self.mix, self.scenes, self.seed = mix, scenes, seed
+    def __init__(self, kind, tutor, mix, scenes, seed):
+        self.kind, self.tutor, self.mix, self.scenes, self.seed = kind, tutor, mix, scenes, seed
 
     def __iter__(self):
         torch.set_num_threads(1)
         simulator = Simulator(corpus.Corpus(), self.mix, self.seed)
-        mel = LogMel()
+        mel, tutor = LogMel(), diarizer.Model(self.tutor) if self.tutor else None
         while True:
             samples, classes, slots = (torch.cat([torch.from_numpy(x) for x in parts])
                                        for parts in zip(*(simulator.windows() for _ in range(self.scenes))))
-            yield self.masked(mel(samples / 32768.0)), classes.long(), slots
+            inputs = samples if self.kind == "waveform" else self.masked(mel(samples / 32768.0))
+            lesson = map(torch.from_numpy, tutor(samples.numpy()) if tutor else ())
+            yield inputs, classes.long(), slots, *lesson
 
     @staticmethod
     def masked(features):
@@ -81,6 +95,22 @@ def activity_loss(log_probabilities, classes):
     best = (fit.detach() * heard).sum(2).argmax(0)                                           # [N]
     window = torch.arange(len(classes))
     return -fit[best, window][heard].mean(), renamed[best, window], PERMUTATIONS[best]
+
+
+def lesson_loss(log_probabilities, taught):
+    """Divergence from the tutor's probabilities -> loss, and the permutation [N,3] of the tutor's slots to the network's."""
+    renamed = log_probabilities[:, :, RENAMED]                                               # [N,T,6,7]
+    cross, best = (-renamed * taught.unsqueeze(2)).sum(3).mean(1).min(1)                     # over the renamings
+    entropy = -torch.xlogy(taught, taught).sum(2).mean()
+    return cross.mean() - entropy, PERMUTATIONS[best]
+
+
+def echo_loss(vectors, filled, permutation, taught, voices):
+    """Voices [B,128] of the slots `filled` [N,3] against the tutor's [N,3,128]."""
+    sure = ALONE[taught.argmax(2)].sum(1) >= diarizer.ENOUGH                                 # [N,3]
+    sure = torch.zeros_like(sure).scatter(1, permutation, sure)[filled]
+    voices = torch.zeros_like(voices).scatter(1, permutation.unsqueeze(2).expand_as(voices), voices)[filled]
+    return 1 - (vectors * voices).sum(1)[sure].mean()
 
 
 class Speakers(nn.Module):
@@ -118,7 +148,7 @@ class Trainer:
     def __init__(self, options):
         torch.manual_seed(options.seed)
         self.options = options
-        self.model = Motet()
+        self.model = NETWORKS[options.network]()
         self.speakers = Speakers(corpus.Corpus().training)
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         decayed = [p for p in self.model.parameters() if p.dim() > 1]
@@ -135,29 +165,29 @@ class Trainer:
             self.optimizer.load_state_dict(state["optimizer"])
             self.average, self.step = state["average"], state["step"]
             print(f"resuming at step {self.step}", flush=True)
-        elif options.start:
-            self.begin_from(options.start)
+        elif options.start or options.tutor:
+            self.begin_from(options.start or options.tutor)
 
     @torch.no_grad()
     def begin_from(self, path, batches=100):
-        """Weights from an exported model; every speaker's centre where the model now hears the speaker."""
-        solo = iter(self.loader(dict(solo=1.0), self.options.seed + 1000))
-        start.start(self.model, path, next(solo)[0])
+        """Every speaker's centre where an exported model hears the speaker; its weights, too, if training starts from it."""
+        solo = self.loader(dict(solo=1.0), self.options.seed + 1000, path)
+        if path == self.options.start:
+            start.start(self.model, path, next(solo)[0])
+            self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         sums = torch.zeros_like(self.speakers.centres)
-        for features, classes, slots in itertools.islice(solo, batches):
-            frames, voice_frames = self.model.eval().trunk(features)
-            _, renamed, permutation = activity_loss(self.model.activity(frames, voice_frames), classes)
-            weights = self.model.weights(F.one_hot(renamed, len(CLASSES)).float())
+        for _, classes, slots, probabilities, voices in itertools.islice(solo, batches):
+            _, _, permutation = activity_loss(probabilities.clamp(min=1e-9).log(), classes)
             named = torch.full_like(slots, -1).scatter(1, permutation, slots)
-            voices = self.model.pool.vector(self.model.pool.statistics(voice_frames, weights)[named >= 0])
-            sums.index_add_(0, named[named >= 0], voices)
+            sums.index_add_(0, named[named >= 0], voices[named >= 0])
         heard = sums.norm(dim=1) > 0
         self.speakers.centres[heard] = F.normalize(sums[heard])
-        self.average = {name: value.clone() for name, value in self.model.train().state_dict().items()}
         print(f"from {path}: {int(heard.sum())} of {len(heard)} centres", flush=True)
 
-    def loader(self, mix, seed):
-        return torch.utils.data.DataLoader(Batches(mix, self.options.scenes, seed), None, num_workers=1, prefetch_factor=8)
+    def loader(self, mix, seed, tutor):
+        batches = Batches(self.model.INPUT, tutor, mix, self.options.scenes, seed)
+        for inputs, *rest in torch.utils.data.DataLoader(batches, None, num_workers=1, prefetch_factor=8):
+            yield inputs / 32768.0 if inputs.dtype == torch.int16 else inputs, *rest
 
     def save(self):
         """Written aside and renamed, so that a killed run leaves the checkpoint before."""
@@ -173,17 +203,17 @@ class Trainer:
             return self.options.rate * progress / rise
         return self.options.rate * (0.01 + 0.99 * 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi)))))
 
-    def update(self, features, classes, slots):
+    def update(self, inputs, classes, slots, *lesson):
         progress = self.step / self.options.steps
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(progress) * group["pace"]
         model = self.model
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16):
-            frames, voice_frames = model.trunk(features)
+            frames, voice_frames = model.trunk(inputs)
             log_probabilities = model.activity(frames, voice_frames).float()
         activity, renamed, permutation = activity_loss(log_probabilities, classes)
         reference = F.one_hot(renamed, len(CLASSES)).float()
-        believed = torch.rand(len(features), 1, 1) < 0.5
+        believed = torch.rand(len(inputs), 1, 1) < 0.5
         weights = model.weights(torch.where(believed, log_probabilities.detach().exp(), reference))
         statistics = model.pool.statistics(voice_frames.float(), weights)      # a difference of squares: float32
         renamed_slots = torch.full_like(slots, -1).scatter(1, permutation, slots)
@@ -193,6 +223,12 @@ class Trainer:
         voices, right = self.speakers(vectors, present, margin)
         pairs, unlike = pair_loss(vectors, present), self.speakers.unlike(vectors, present)
         loss = self.options.activity_weight * activity + voices + pairs + TEACHER_WEIGHT * unlike
+        told = []
+        if lesson:
+            probabilities, tutor_voices = lesson
+            divergence, permutation = lesson_loss(log_probabilities, probabilities)
+            told = [divergence, echo_loss(vectors, filled, permutation, probabilities, tutor_voices)]
+            loss = loss + LESSON_WEIGHT * told[0] + ECHO_WEIGHT * told[1]
         self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
@@ -201,7 +237,7 @@ class Trainer:
         if self.step % AVERAGED == 0:
             self.take_average(min(0.999, self.step / (self.step + 20)) ** AVERAGED)
         wrong = (log_probabilities.argmax(2) != renamed)[classes != IGNORE].float().mean()
-        return torch.stack([activity.detach(), wrong, voices.detach(), right, pairs.detach(), unlike.detach()])
+        return torch.stack([activity, wrong, voices, right, pairs, unlike, *told]).detach()
 
     @torch.no_grad()
     def take_average(self, keep):
@@ -210,20 +246,19 @@ class Trainer:
                 self.average[name].lerp_(value, 1 - keep)
 
     def run(self):
-        options, start, sums, seen = self.options, time.time(), torch.zeros(6), 0
+        options, start, sums, seen = self.options, time.time(), 0, 0
         for end, mix in STAGES:
             if self.step >= end * options.steps or (options.start and end < 1):
                 continue
-            loader = iter(self.loader(mix, options.seed + self.step))
+            loader = self.loader(mix, options.seed + self.step, options.tutor)
             print(f"step {self.step}: {mix}", flush=True)
             while self.step < end * options.steps:
-                sums += self.update(*next(loader))
+                sums = sums + self.update(*next(loader))
                 seen += 1
                 if self.step % 50 == 0:
-                    a, wrong, v, right, p, u = (sums / seen).tolist()
-                    print(f"{self.step:6d}  activity {a:.3f} (frames wrong {wrong:.1%})  voices {v:.2f} (right {right:.1%})  pairs {p:.2f}  unlike {u:.3f}"
-                          f"  {(time.time() - start) / seen:.2f} s/step", flush=True)
-                    sums, seen, start = torch.zeros(6), 0, time.time()
+                    figures = " ".join(form.format(value) for form, value in zip(FIGURES, (sums / seen).tolist()))
+                    print(f"{self.step:6d}  {figures}  {(time.time() - start) / seen:.2f} s/step", flush=True)
+                    sums, seen, start = 0, 0, time.time()
                 if self.step % 250 == 0:
                     self.save()
         self.save()
@@ -232,7 +267,9 @@ class Trainer:
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     arguments.add_argument("--name", default="last", help="of the checkpoint, out/train/NAME.pt")
+    arguments.add_argument("--network", choices=NETWORKS, default="cnn")
     arguments.add_argument("--start", help="an exported model to go on from")
+    arguments.add_argument("--tutor", help="an exported model to learn from")
     arguments.add_argument("--steps", type=int, default=7500)
     arguments.add_argument("--scenes", type=int, default=16, help="in a batch; four windows each")
     arguments.add_argument("--rate", type=float, default=1e-3)
