@@ -8,7 +8,7 @@
 
 enum { AHEAD = 4 };
 
-static void fill(uint32_t *to, uint32_t value, int64_t n)
+static void fill(mt_unrolled *to, uint32_t value, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) to[i] = value;
 }
@@ -16,8 +16,8 @@ static void fill(uint32_t *to, uint32_t value, int64_t n)
 /* --- one axis ------------------------------------------------------------------------------------------------- */
 
 /* One row of all panels: x is a channel. */
-MT_SIMD static void copy_line(uint32_t *restrict to, int64_t panel, const uint32_t *restrict x, const mt_line *line,
-                              int64_t columns, int64_t stride, uint32_t padding)
+MT_SIMD static void copy_line(mt_unrolled *restrict to, int64_t panel, const mt_unrolled *restrict x,
+                              const mt_line *line, int64_t columns, int64_t stride, uint32_t padding)
 {
     for (int64_t j = 0; j < columns; j += MT_TILE_COLUMNS, to += panel) {
         int64_t low = line->low - j, high = line->high - j, from = line->from - low * stride; /* of column j */
@@ -33,12 +33,13 @@ MT_SIMD static void copy_line(uint32_t *restrict to, int64_t panel, const uint32
 }
 
 /* Asks for n elements. Channels are far apart, which the processor does not see coming. */
-static void fetch(const uint32_t *x, int64_t n)
+static void fetch(const mt_unrolled *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i += 64 / (int64_t)sizeof *x) __builtin_prefetch(x + i);
 }
 
-static void unroll_lines(const mt_window *w, const mt_panels *p, const uint32_t *x, uint32_t padding, uint32_t *room)
+static void unroll_lines(const mt_window *w, const mt_panels *p, const mt_unrolled *x, uint32_t padding,
+                         mt_unrolled *room)
 {
     int64_t channel = p->first / w->taps, tap = p->first % w->taps;
     for (int64_t row = 0; row < p->depth; row++) {
@@ -57,12 +58,12 @@ static int64_t line_step(const mt_window *w)
 }
 
 /* Some channels of a long window. Beyond the columns that are wanted the last panel shows what stands in the room. */
-static mt_panel_place lay_lines(const mt_window *w, const mt_panels *p, const uint32_t *x, uint32_t padding,
-                                uint32_t *room)
+static mt_panel_place lay_lines(const mt_window *w, const mt_panels *p, const mt_unrolled *x, uint32_t padding,
+                                mt_unrolled *room)
 {
     mt_line line = mt_window_long_line(w, p);
     for (int64_t i = 0; i < p->depth / w->taps; i++) {
-        uint32_t *to = room + i * line_step(w);
+        mt_unrolled *to = room + i * line_step(w);
         fill(to, padding, p->columns + MT_TILE_COLUMNS + (w->taps - 1) * w->dilation[0]);
         memcpy(to + line.low, x + (p->first / w->taps + i) * w->in_count + line.from,
                (size_t)(line.high - line.low) * sizeof *to);
@@ -73,14 +74,14 @@ static mt_panel_place lay_lines(const mt_window *w, const mt_panels *p, const ui
 /* --- any number of axes --------------------------------------------------------------------------------------- */
 
 /* All stretches of `channels` channels: rows of `to` are to_row apart, channels of `from` from_row. */
-MT_SIMD static void copy_stretches(uint32_t *restrict to, int64_t to_row, const uint32_t *restrict from,
+MT_SIMD static void copy_stretches(mt_unrolled *restrict to, int64_t to_row, const mt_unrolled *restrict from,
                                    int64_t from_row, int64_t channels, const mt_stretch *stretches, int count,
                                    int64_t stride)
 {
     for (int64_t channel = 0; channel < channels; channel++, to += to_row, from += from_row)
         for (const mt_stretch *s = stretches; s < stretches + count; s++) {
-            uint32_t *y = to + s->to;
-            const uint32_t *x = from + s->from;
+            mt_unrolled *y = to + s->to;
+            const mt_unrolled *x = from + s->from;
             if (s->length == MT_TILE_COLUMNS && stride == 1)
                 memcpy(y, x, MT_TILE_COLUMNS * sizeof *y);
             else if (s->length == MT_TILE_COLUMNS && stride == 2)
@@ -90,21 +91,21 @@ MT_SIMD static void copy_stretches(uint32_t *restrict to, int64_t to_row, const 
         }
 }
 
-static void pad_rows(uint32_t *to, int64_t to_row, int64_t channels, const mt_panels *p, uint32_t padding)
+static void pad_rows(mt_unrolled *to, int64_t to_row, int64_t channels, const mt_panels *p, uint32_t padding)
 {
     for (int64_t j = 0; j < p->columns; j += MT_TILE_COLUMNS)
         for (int64_t i = 0; i < channels; i++) fill(to + i * to_row + j * p->depth, padding, MT_TILE_COLUMNS);
 }
 
 /* The rows of the panels that belong to one tap. */
-static void unroll_tap(const mt_window *w, const mt_panels *p, int64_t tap, const uint32_t *x, uint32_t padding,
-                       uint32_t *room)
+static void unroll_tap(const mt_window *w, const mt_panels *p, int64_t tap, const mt_unrolled *x, uint32_t padding,
+                       mt_unrolled *room)
 {
     mt_stretch stretches[MT_STRETCHES];
     int count = mt_window_stretches(w, p, tap, stretches);
     int64_t begin, end, row, covered = 0;
     mt_window_channels(w, p, tap, &begin, &end, &row);
-    uint32_t *to = room + row * MT_TILE_COLUMNS;
+    mt_unrolled *to = room + row * MT_TILE_COLUMNS;
     for (int i = 0; i < count; i++) covered += stretches[i].length;
     if (covered < p->columns) pad_rows(to, w->taps * MT_TILE_COLUMNS, end - begin, p, padding);
     copy_stretches(to, w->taps * MT_TILE_COLUMNS, x + begin * w->in_count, w->in_count, end - begin, stretches, count,
@@ -124,7 +125,8 @@ void mt_unroll_prepare(const mt_window *w, mt_product *product)
     product->depth = w->taps * (channels < 1 ? 1 : channels < fit ? channels : fit);
 }
 
-mt_panel_place mt_unroll(const mt_window *w, const mt_panels *p, const uint32_t *x, uint32_t padding, uint32_t *room)
+mt_panel_place mt_unroll(const mt_window *w, const mt_panels *p, const mt_unrolled *x, uint32_t padding,
+                         mt_unrolled *room)
 {
     if (mt_window_is_long(w)) return lay_lines(w, p, x, padding, room);
     if (w->axes == 1)
