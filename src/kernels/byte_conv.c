@@ -252,11 +252,10 @@ static mt_panel_place unroll(const void *source, const mt_panels *p, void *room,
     const mt_conv *conv = work->conv, *words = &work->words;
     int64_t unit = work->first_unit + p->item;
     const int32_t *totals = work->totals + unit * conv->window.in_count;
-    if (p->first + p->depth < filter_length(words))
-        ;
-    else if (mt_window_is_long(&conv->window) && conv->window.dilation[0] == 1)
+    bool last = p->first + p->depth >= filter_length(words);
+    if (last && mt_window_is_long(&conv->window) && conv->window.dilation[0] == 1)
         slide_totals(work, p, totals, sums);
-    else
+    else if (last)
         sum_columns(work, p, totals, sums);
     return mt_unroll(&words->window, p, work->input + unit * words->in_channels * words->window.in_count,
                      (uint8_t)work->padding * 0x01010101u, room);

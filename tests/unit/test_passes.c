@@ -183,12 +183,23 @@ static void each_pass_has_a_switch(void **state)
 static void numbers_stay_whatever_is_left_out(void **state)
 {
     (void)state;
-    static const char *const sets[] = {
-        NULL,      "attention", "norm",
-        "skip",    "gelu",      "epilogue",
-        "common",  "transpose", "identity",
-        "fold",    "branch",    "forest",
-        "integer", "stem",      "attention,norm,skip,gelu,stem,epilogue,common,transpose,identity,fold"};
+    static const char *const sets[] = {NULL,
+                                       "attention",
+                                       "norm",
+                                       "skip",
+                                       "gelu",
+                                       "epilogue",
+                                       "common",
+                                       "transpose",
+                                       "identity",
+                                       "fold",
+                                       "branch",
+                                       "forest",
+                                       "integer",
+                                       "stem",
+                                       "range",
+                                       "projections",
+                                       "attention,norm,skip,gelu,stem,epilogue,common,transpose,identity,fold"};
     for (int i = 0; i < STYLES; i++) {
         piece bytes = encoder_model(styles[i], LAYERS);
         motet_session *plain = open_model(bytes, NULL, true, 1);
