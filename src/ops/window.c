@@ -85,7 +85,7 @@ motet_status mt_window_read(mt_op_context *c, const motet_tensor *in, const int6
     MT_TRY(apply_auto_pad(c, w));
     for (int i = 0; i < w->axes; i++) {
         int64_t extent = (w->kernel[i] - 1) * w->dilation[i] + 1, room = w->in[i] + w->before[i] + w->after[i] - extent;
-        if (room < 0)
+        if (room < 0 && !(round_up && room > -w->stride[i])) /* rounded up, a first window may reach beyond the end */
             return mt_op_fail(c, MOTET_ERROR_SHAPE,
                               "axis %d: a window of %" PRId64 " over %" PRId64 " elements padded by %" PRId64
                               " and %" PRId64,

@@ -461,6 +461,41 @@ static void sizes_that_cannot_be(void **state)
     drive_end(d);
 }
 
+/* With ceil_mode a first window may reach beyond the end, by less than its stride, and is cut there: so does ONNX
+ * Runtime. */
+static void windows_longer_than_the_input(void **state)
+{
+    (void)state;
+    const float x[] = {1, 2, 3, 4, 5, 6, 7};
+    const struct {
+        const char *type;
+        int64_t kernel, stride, pads[2], count_padding;
+        float wanted; /* 0: refused */
+    } cases[] = {
+        {"AveragePool", 10, 10, {0, 0}, 0, 4}, {"AveragePool", 10, 10, {0, 0}, 1, 4},
+        {"AveragePool", 8, 2, {0, 0}, 0, 4},   {"AveragePool", 10, 3, {1, 0}, 1, 3.5f},
+        {"AveragePool", 12, 5, {3, 0}, 0, 4},  {"AveragePool", 12, 6, {3, 0}, 1, 2.8f},
+        {"AveragePool", 10, 3, {0, 0}, 0, 0},  {"AveragePool", 8, 1, {0, 0}, 0, 0},
+        {"AveragePool", 17, 10, {0, 0}, 0, 0}, {"MaxPool", 16, 10, {0, 0}, 0, 7},
+        {"MaxPool", 17, 10, {0, 0}, 0, 0},     {"LpPool", 10, 10, {0, 0}, 0, 11.8321596f},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        driver *d = drive(cases[i].type, 13);
+        drive_input(d, MOTET_FLOAT, 3, LIST(1, 1, 7), x);
+        drive_ints(d, "kernel_shape", 1, &cases[i].kernel);
+        drive_ints(d, "strides", 1, &cases[i].stride);
+        drive_ints(d, "pads", 2, cases[i].pads);
+        drive_int(d, "ceil_mode", 1);
+        drive_int(d, "count_include_pad", cases[i].count_padding);
+        assert_int_equal(drive_run(d, 1), cases[i].wanted > 0 ? MOTET_OK : MOTET_ERROR_SHAPE);
+        if (cases[i].wanted > 0) {
+            assert_int_equal(d->out[0]->count, 1);
+            assert_true(fabsf(*(float *)d->out[0]->data - cases[i].wanted) < 1e-5f);
+        }
+        drive_end(d);
+    }
+}
+
 static void windows_that_cannot_be(void **state)
 {
     (void)state;
@@ -757,6 +792,7 @@ int main(void)
         cmocka_unit_test(indices_are_checked),
         cmocka_unit_test(strings_move_as_copies),
         cmocka_unit_test(sizes_that_cannot_be),
+        cmocka_unit_test(windows_longer_than_the_input),
         cmocka_unit_test(windows_that_cannot_be),
         cmocka_unit_test(sums_along_every_set_of_axes),
         cmocka_unit_test(reductions_of_nothing),

@@ -1,5 +1,5 @@
-"""com.microsoft and ai.onnx.ml operators one at a time, with the attributes and optional inputs that exports do not
-happen to use: what ONNX Runtime makes of them, on seeded random inputs."""
+"""Operators one at a time, of com.microsoft and ai.onnx.ml mostly, with the attributes and optional inputs that exports do
+not happen to use: what ONNX Runtime makes of them, on seeded random inputs."""
 
 import itertools
 
@@ -640,6 +640,26 @@ def lstm_cases():
         yield name, FUSED, "DynamicQuantizeLSTM", 1, inputs, ["Y", "H", "C"], attributes
 
 
+def pool_cases():
+    """With ceil_mode, windows that reach beyond the end, also the first one."""
+    for op, kernel, stride, pads, counted in (
+        ("AveragePool", 10, 10, [0, 0], 0),
+        ("AveragePool", 10, 10, [0, 0], 1),
+        ("AveragePool", 8, 2, [0, 0], 0),
+        ("AveragePool", 10, 3, [1, 0], 1),
+        ("AveragePool", 12, 5, [3, 0], 1),
+        ("AveragePool", 5, 5, [2, 1], 1),
+        ("MaxPool", 16, 10, [0, 0], None),
+        ("MaxPool", 5, 3, [1, 2], None),
+        ("LpPool", 10, 10, [0, 0], None),
+    ):
+        shape = dict(kernel_shape=[kernel], strides=[stride], pads=pads, ceil_mode=1)
+        if counted is not None:
+            shape["count_include_pad"] = counted
+        name = f"ceil-{op}-{kernel}-{stride}-{pads[0]}{pads[1]}-{counted or 0}"
+        yield name, "", op, 21, {"x": floats(2, 3, 7)}, ["y"], shape
+
+
 GENERATORS = [
     tree_cases,
     ensemble_cases,
@@ -656,6 +676,7 @@ GENERATORS = [
     qlinear_cases,
     blocked_cases,
     lstm_cases,
+    pool_cases,
 ]
 
 

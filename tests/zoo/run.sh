@@ -32,7 +32,7 @@ step() {
 step zoo "files"
 step zoo-steps "quantised files, node by node on ONNX Runtime's own inputs: integers equal, floats within 1e-3"
 step zoo-segments "quantised files, from one rounding to the next: floats within 1e-3 standard deviations"
-step zoo-operators "operators of ai.onnx.ml and com.microsoft alone"
+step zoo-operators "operators of ai.onnx.ml and com.microsoft, and some others, alone"
 table="$table$(grep -E '(dynamic|qdq|qoperator)' "$log/zoo.log" | sed -n 's/.* = \(.*\) std.*/\1/p' |
     awk '$1 <= 1e-3 { near++ } END { print "               of the", NR, "quantised files", near + 0, "are within 1e-3 as a whole" }')
 "
