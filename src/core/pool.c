@@ -6,9 +6,7 @@
  * its loop: when no block is left it closes the loop, and one that wakes up late finds it closed. Open or closed, how
  * many are in it and its number are one atomic word.
  *
- * A worker that has joined must be waited for, and where other processes want its processor, that can take some
- * milliseconds, loop after loop. So the caller keeps account of the time it waits longer than a block can take: where
- * that is a good part of all time, one worker fewer may join, for a while that grows as long as it happens again. */
+ * How many may join is kept down where other processes want their processors (core/crew.h says how). */
 #include "core/pool.h"
 
 #include <pthread.h>
@@ -16,26 +14,25 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
+#include <sys/rseq.h>
+#endif
 #include <time.h>
 
+#include "core/crew.h"
 #include "core/memory.h"
 #include "core/quota.h"
 #include "core/status.h"
 
 enum { SPINS = 2000 }; /* some 25 to 100 microseconds */
 
-/* Seconds. */
-static const double window = 0.02;   /* of work, after which the account is looked at, or as soon as it is spent */
-static const double part_lost = 0.2; /* of a window that makes one worker fewer */
-static const double growth = 4;      /* of the next pause, each time that such a window follows one */
-static const double calm = 0.8;      /* by which a window without loss shortens it */
-static const double grace = 100e-6;  /* beyond what a block takes, before waiting counts as lost */
-static const double first_pause = 0.05, longest_pause = 3; /* how long, at first and at last, until it may join again */
-
 /* The word: bit 0 is set while the loop is open, then 31 bits of workers in it, then its number. */
 enum { OPEN = 1, WORKER = 2 };
 #define WORKERS_OF(word) ((uint32_t)(word) >> 1)
 #define NUMBER_OF(word)  ((word) >> 32)
+
+/* The caller asks for a trial, a worker takes it and leaves what came of it, the caller fetches that. */
+enum { NO_TRIAL, ASKED, TAKEN, PASSED, FAILED };
 
 struct mt_pool {
     int threads;
@@ -45,7 +42,7 @@ struct mt_pool {
     pthread_mutex_t busy; /* held by the thread whose loop runs */
     pthread_mutex_t lock; /* for sleeping and waking */
     pthread_cond_t wake, done;
-    _Atomic int sleeping; /* workers that want to be woken */
+    _Atomic int sleeping; /* workers that want to be woken, and the one on trial */
     _Atomic bool waiting; /* the caller wants to be */
     _Atomic bool stopping;
     _Atomic uint64_t word;
@@ -54,17 +51,29 @@ struct mt_pool {
     void *context;
     size_t blocks;
     _Atomic size_t next;
+    _Atomic int processor; /* of the caller, when the loop began */
+    _Atomic bool crowded;  /* a worker stayed out of it, as it had come to the same one */
 
-    /* The account, kept by the caller of the loop. */
-    _Atomic int joining;     /* workers that may be in a loop at once */
-    double worked, lost;     /* in this window */
-    double backoff, back_at; /* how long the next pause is, when this one ends */
+    mt_crew crew;        /* by the caller of the loop */
+    _Atomic int joining; /* what it says */
+    _Atomic int trial;
+    double asked; /* for it, when */
 };
 
 static void relax(void)
 {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
+#endif
+}
+
+/* On which the thread runs, where the kernel writes that down for it (restartable sequences); elsewhere -1. */
+static int processor(void)
+{
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 35)
+    return __rseq_size > 0 ? sched_getcpu() : -1;
+#else
+    return -1;
 #endif
 }
 
@@ -87,15 +96,27 @@ static size_t take_blocks(mt_pool *pool)
 
 /* --- workers --------------------------------------------------------------------------------------------------- */
 
+/* A worker that runs where the caller wants to only holds it up. */
+static bool shares_processor(mt_pool *pool)
+{
+    int own = processor();
+    return own >= 0 && own == atomic_load_explicit(&pool->processor, memory_order_relaxed);
+}
+
 /* Joins the loop that is open, if it is not the one that was joined last. */
 static bool join(mt_pool *pool, uint64_t *last)
 {
     uint64_t word = atomic_load(&pool->word);
-    while ((word & OPEN) && NUMBER_OF(word) != *last && (int)WORKERS_OF(word) < atomic_load(&pool->joining))
+    while ((word & OPEN) && NUMBER_OF(word) != *last && (int)WORKERS_OF(word) < atomic_load(&pool->joining)) {
+        if (shares_processor(pool)) {
+            atomic_store(&pool->crowded, true);
+            return false;
+        }
         if (atomic_compare_exchange_weak(&pool->word, &word, word + WORKER)) {
             *last = NUMBER_OF(word);
             return true;
         }
+    }
     return false;
 }
 
@@ -108,15 +129,41 @@ static void leave(mt_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
+static bool take_trial(mt_pool *pool)
+{
+    int asked = ASKED;
+    return atomic_compare_exchange_strong(&pool->trial, &asked, TAKEN);
+}
+
+static void undergo_trial(mt_pool *pool)
+{
+    mt_trial trial;
+    mt_trial_init(&trial, pool->asked);
+    mt_trial_state state;
+    do {
+        relax();
+        state = shares_processor(pool) ? MT_TRIAL_FAILED : mt_trial_look(&trial, now());
+    } while (state == MT_TRIAL_GOES_ON && !atomic_load(&pool->stopping));
+    atomic_store(&pool->trial, state == MT_TRIAL_PASSED ? PASSED : FAILED);
+}
+
 /* Returns inside a loop, or false when the pool stops. */
 static bool wait_for_loop(mt_pool *pool, uint64_t *last)
 {
-    for (int i = 0; i < SPINS; i++, relax())
+    for (int i = 0; i < SPINS && !shares_processor(pool); i++, relax())
         if (join(pool, last)) return true;
     bool joined = false;
     pthread_mutex_lock(&pool->lock);
     atomic_fetch_add(&pool->sleeping, 1);
-    while (!atomic_load(&pool->stopping) && !(joined = join(pool, last))) pthread_cond_wait(&pool->wake, &pool->lock);
+    while (!atomic_load(&pool->stopping) && !(joined = join(pool, last))) {
+        if (take_trial(pool)) {
+            pthread_mutex_unlock(&pool->lock);
+            undergo_trial(pool);
+            pthread_mutex_lock(&pool->lock);
+        } else {
+            pthread_cond_wait(&pool->wake, &pool->lock);
+        }
+    }
     atomic_fetch_sub(&pool->sleeping, 1);
     pthread_mutex_unlock(&pool->lock);
     return joined;
@@ -157,8 +204,8 @@ motet_status mt_pool_create(int threads, mt_pool **out)
         }
         pool->started++;
     }
+    mt_crew_init(&pool->crew, pool->started);
     atomic_store(&pool->joining, pool->started);
-    pool->backoff = first_pause;
     *out = pool;
     return MOTET_OK;
 }
@@ -186,16 +233,20 @@ int mt_pool_threads(const mt_pool *pool)
 
 /* --- the caller ------------------------------------------------------------------------------------------------ */
 
+static void wake_workers(mt_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+}
+
 /* A worker counts itself as sleeping before it looks for a loop for the last time, and here it is the other way round:
  * so one of the two sees the other. */
 static void open_loop(mt_pool *pool)
 {
     uint64_t number = NUMBER_OF(atomic_load(&pool->word)) + 1;
     atomic_store(&pool->word, number << 32 | OPEN);
-    if (atomic_load(&pool->sleeping) <= pool->started - atomic_load(&pool->joining)) return; /* nobody who may join */
-    pthread_mutex_lock(&pool->lock);
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
+    if (atomic_load(&pool->sleeping) > pool->started - pool->crew.joining) wake_workers(pool); /* who may join */
 }
 
 static bool is_empty(mt_pool *pool)
@@ -215,38 +266,23 @@ static void close_loop(mt_pool *pool)
     pthread_mutex_unlock(&pool->lock);
 }
 
-/* --- the account ----------------------------------------------------------------------------------------------- */
-
-/* One worker fewer, until later; after windows without loss, the next time is nearly as if nothing had been. It takes
- * many of those, since beside a busy process some windows are without loss by luck. */
-static void look_at_account(mt_pool *pool, double time)
+/* What has come of a trial, or a new one. Returns how many may join. */
+static int choose_crew(mt_pool *pool)
 {
-    int joining = atomic_load(&pool->joining);
-    if (pool->lost > part_lost * pool->worked && joining > 0) {
-        atomic_store(&pool->joining, joining - 1);
-        pool->back_at = time + pool->backoff;
-        pool->backoff = pool->backoff < longest_pause / growth ? growth * pool->backoff : longest_pause;
-    } else if (joining == pool->started) {
-        pool->backoff = pool->backoff > first_pause / calm ? calm * pool->backoff : first_pause;
+    atomic_store_explicit(&pool->processor, processor(), memory_order_relaxed);
+    if (pool->crew.joining == pool->crew.size) return pool->crew.joining;
+    int trial = atomic_load(&pool->trial);
+    double time = now();
+    if (trial == PASSED || trial == FAILED) {
+        mt_crew_judge(&pool->crew, trial == PASSED, time);
+        atomic_store(&pool->trial, NO_TRIAL);
+    } else if (trial == NO_TRIAL && mt_crew_wants_trial(&pool->crew, time)) {
+        pool->asked = time;
+        atomic_store(&pool->trial, ASKED);
+        wake_workers(pool);
     }
-    pool->worked = pool->lost = 0;
-}
-
-/* A loop has begun at `start`; the caller has done `done` blocks till `end`, and waited for the others till `time`. */
-static void enter_loop(mt_pool *pool, double start, double end, double time, size_t done)
-{
-    double waited = time - end;
-    pool->worked += time - start;
-    if (done > 0 && waited > grace + 2 * (end - start) / (double)done) pool->lost += waited;
-    if (pool->worked > window || pool->lost > part_lost * window) look_at_account(pool, time);
-}
-
-/* True when nobody else may join just now. */
-static bool works_alone(mt_pool *pool)
-{
-    if (atomic_load(&pool->joining) == pool->started) return false;
-    if (now() >= pool->back_at) atomic_store(&pool->joining, pool->started);
-    return atomic_load(&pool->joining) == 0;
+    atomic_store(&pool->joining, pool->crew.joining);
+    return pool->crew.joining;
 }
 
 static void run_loop(mt_pool *pool, size_t blocks, void (*work)(void *context, size_t block), void *context)
@@ -260,7 +296,9 @@ static void run_loop(mt_pool *pool, size_t blocks, void (*work)(void *context, s
     size_t done = take_blocks(pool);
     double end = now();
     close_loop(pool);
-    enter_loop(pool, start, end, now(), done);
+    bool crowded = atomic_exchange(&pool->crowded, false);
+    mt_crew_account(&pool->crew, &(mt_loop_account){start, end, now(), done, crowded});
+    atomic_store(&pool->joining, pool->crew.joining);
 }
 
 void mt_parallel(mt_pool *pool, size_t blocks, void (*work)(void *context, size_t block), void *context)
@@ -269,10 +307,10 @@ void mt_parallel(mt_pool *pool, size_t blocks, void (*work)(void *context, size_
         for (size_t block = 0; block < blocks; block++) work(context, block);
         return;
     }
-    if (works_alone(pool))
-        for (size_t block = 0; block < blocks; block++) work(context, block);
-    else
+    if (choose_crew(pool) > 0)
         run_loop(pool, blocks, work, context);
+    else
+        for (size_t block = 0; block < blocks; block++) work(context, block);
     pthread_mutex_unlock(&pool->busy);
 }
 

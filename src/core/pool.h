@@ -17,8 +17,8 @@ void mt_pool_destroy(mt_pool *pool);      /* NULL is allowed */
 int mt_pool_threads(const mt_pool *pool); /* 1 for NULL */
 
 /* Calls work(context, block) once for every block and returns when all are done. Runs in the calling thread alone when
- * pool is NULL, when blocks is 1, or when another thread is using the pool just now (never waits for it). Loops do not
- * nest. */
+ * pool is NULL, when blocks is 1, when another thread is using the pool just now (never waits for it), or while other
+ * processes want the workers' processors. Loops do not nest. */
 void mt_parallel(mt_pool *pool, size_t blocks, void (*work)(void *context, size_t block), void *context);
 
 /* How many threads this process may use: the affinity mask, and the cgroup's CPU quota rounded up; at least 1. */
