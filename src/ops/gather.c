@@ -25,6 +25,21 @@ static motet_status need_indices(mt_op_context *c, int i, const motet_tensor **o
 
 /* --- along one axis ------------------------------------------------------------------------------------------- */
 
+/* Element `from` of every row of `in` becomes element `to` of the rows of `out`. Types of fixed width. */
+static void copy_column(motet_tensor *out, int64_t to, int64_t out_row, const motet_tensor *in, int64_t from,
+                        int64_t in_row, int64_t rows)
+{
+#define COPY_COLUMN(T)                                                                                                 \
+    for (int64_t o = 0; o < rows; o++) ((T *)out->data)[o * out_row + to] = ((const T *)in->data)[o * in_row + from]
+    switch (motet_type_size(in->type)) {
+    case 1: COPY_COLUMN(uint8_t); break;
+    case 2: COPY_COLUMN(uint16_t); break;
+    case 4: COPY_COLUMN(uint32_t); break;
+    default: COPY_COLUMN(uint64_t); break;
+    }
+#undef COPY_COLUMN
+}
+
 motet_status mt_op_gather(mt_op_context *c)
 {
     const motet_tensor *in, *indices;
@@ -42,10 +57,12 @@ motet_status mt_op_gather(mt_op_context *c)
     motet_tensor *out;
     MT_TRY(mt_out(c, 0, in->type, rank, dims, &out));
     int64_t outer = mt_span(in->dims, 0, axis), size = in->dims[axis], width = mt_span(in->dims, axis + 1, in->rank);
+    bool single = width == 1 && in->type != MOTET_STRING && motet_type_size(in->type) <= sizeof(uint64_t);
     for (int64_t i = 0; i < indices->count; i++) {
         int64_t index = 0;
         MT_TRY(read_index(c, indices, i, size, &index));
-        for (int64_t o = 0; o < outer; o++)
+        if (single) copy_column(out, i, indices->count, in, index, size, outer);
+        for (int64_t o = 0; o < outer && !single; o++)
             MT_TRY(mt_copy_row(out, (o * indices->count + i) * width, in, (o * size + index) * width, width));
     }
     return MOTET_OK;

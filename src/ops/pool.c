@@ -61,9 +61,48 @@ static int64_t column_major(const mt_window *w, int64_t at)
     return number;
 }
 
-/* Channels begin .. end-1 of the batch. */
+/* The outputs of a row whose windows have tap `k` of the last axis inside the input. */
+static void find_outputs(const mt_window *w, int64_t k, int64_t *from, int64_t *to)
+{
+    int last = w->axes - 1;
+    int64_t at = k * w->dilation[last] - w->before[last], end = w->in[last] - at; /* of output 0; elements from there */
+    *from = at < 0 ? mt_blocks(-at, w->stride[last]) : 0;
+    *to = end > 0 ? mt_min(w->out[last], mt_blocks(end, w->stride[last])) : 0;
+}
+
+/* Channels begin .. end-1 of the batch, a row along the last axis at a time, a tap at a time. NaN stays. */
 #define MAX_CHANNELS(TYPE, tag, S, T, LOAD, STORE, SIMD, LOWEST)                                                       \
     static void max_##tag(void *context, int64_t begin, int64_t end)                                                   \
+    {                                                                                                                  \
+        const pool_work *p = context;                                                                                  \
+        const mt_window *w = p->window;                                                                                \
+        int last = w->axes - 1;                                                                                        \
+        int64_t width = w->out[last], rows = w->out_count / width, stride = w->stride[last], from, to;                 \
+        for (int64_t row = begin * rows; row < end * rows; row++) {                                                    \
+            T *y = (T *)p->y + row * width;                                                                            \
+            clipped box;                                                                                               \
+            clip_window(w, row % rows * width, &box);                                                                  \
+            for (int64_t i = 0; i < width; i++) y[i] = LOWEST;                                                         \
+            for (int64_t line = 0; line < box.lines; line++) {                                                         \
+                const T *x = (const T *)p->x + row / rows * w->in_count + line_start(w, &box, line) - box.first[last]; \
+                for (int64_t k = 0; k < w->kernel[last]; k++) {                                                        \
+                    int64_t at = k * w->dilation[last] - w->before[last];                                              \
+                    find_outputs(w, k, &from, &to);                                                                    \
+                    for (int64_t i = from; i < to; i++) {                                                              \
+                        T value = x[i * stride + at];                                                                  \
+                        y[i] = value > y[i] || value != value ? value : y[i];                                          \
+                    }                                                                                                  \
+                }                                                                                                      \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+MT_WIDE_FLOATS(MAX_CHANNELS, -INFINITY)
+MT_I8(MAX_CHANNELS, INT8_MIN)
+MT_U8(MAX_CHANNELS, 0)
+
+/* The same a window at a time, and where it was found: for those who ask, and for windows over all of a channel. */
+#define MAX_PLACES(TYPE, tag, S, T, LOAD, STORE, SIMD, LOWEST)                                                         \
+    static void place_##tag(void *context, int64_t begin, int64_t end)                                                 \
     {                                                                                                                  \
         const pool_work *p = context;                                                                                  \
         const mt_window *w = p->window;                                                                                \
@@ -87,9 +126,9 @@ static int64_t column_major(const mt_window *w, int64_t at)
                 p->indices[i] = channel + (p->column_major ? column_major(w, best_at) : best_at);                      \
         }                                                                                                              \
     }
-MT_WIDE_FLOATS(MAX_CHANNELS, -INFINITY)
-MT_I8(MAX_CHANNELS, INT8_MIN)
-MT_U8(MAX_CHANNELS, 0)
+MT_WIDE_FLOATS(MAX_PLACES, -INFINITY)
+MT_I8(MAX_PLACES, INT8_MIN)
+MT_U8(MAX_PLACES, 0)
 
 /* --- AveragePool and LpPool ----------------------------------------------------------------------------------- */
 
@@ -139,7 +178,9 @@ typedef struct pooling {
     bool has_indices;
 } pooling;
 
-static const pooling max_pooling = {{MT_WIDE_FLOATS(MT_ENTRY, max) MT_I8(MT_ENTRY, max) MT_U8(MT_ENTRY, max)}, true};
+static const pooling max_pooling = {{MT_WIDE_FLOATS(MT_ENTRY, max) MT_I8(MT_ENTRY, max) MT_U8(MT_ENTRY, max)}, false};
+static const pooling max_places = {{MT_WIDE_FLOATS(MT_ENTRY, place) MT_I8(MT_ENTRY, place) MT_U8(MT_ENTRY, place)},
+                                   true};
 static const pooling mean_pooling = {{MT_WIDE_FLOATS(MT_ENTRY, mean)}, false};
 static const pooling lp_pooling = {{MT_WIDE_FLOATS(MT_ENTRY, lp)}, false};
 
@@ -194,7 +235,8 @@ static motet_status pool(mt_op_context *c, pool_work *work, const pooling *kind,
 
 motet_status mt_op_max_pool(mt_op_context *c)
 {
-    return pool(c, &(pool_work){.column_major = mt_attr_int(c, "storage_order", 0) != 0}, &max_pooling, false);
+    const pooling *kind = mt_wanted(c, 1) ? &max_places : &max_pooling;
+    return pool(c, &(pool_work){.column_major = mt_attr_int(c, "storage_order", 0) != 0}, kind, false);
 }
 motet_status mt_op_average_pool(mt_op_context *c)
 {
@@ -206,7 +248,7 @@ motet_status mt_op_lp_pool(mt_op_context *c)
 }
 motet_status mt_op_global_max_pool(mt_op_context *c)
 {
-    return pool(c, &(pool_work){0}, &max_pooling, true);
+    return pool(c, &(pool_work){0}, &max_places, true);
 }
 motet_status mt_op_global_average_pool(mt_op_context *c)
 {

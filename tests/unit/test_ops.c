@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "op_driver.h"
 
@@ -496,6 +497,42 @@ static void windows_longer_than_the_input(void **state)
     }
 }
 
+/* MaxPool has one loop for those who ask where the largest was found and one for all others. */
+static void places_do_not_change_the_largest(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        int64_t dims[5] = {1 + round % 2, 2}, shape[4][6]; /* kernel, stride, dilation, pads */
+        int axes = 1 + round % 3;
+        for (int i = 0; i < axes; i++) {
+            shape[0][i] = 1 + rand() % 4;
+            shape[1][i] = 1 + rand() % 4;
+            shape[2][i] = 1 + rand() % 3;
+            shape[3][i] = rand() % shape[0][i];
+            shape[3][i + axes] = rand() % shape[0][i];
+            dims[2 + i] = (shape[0][i] - 1) * shape[2][i] + 1 + rand() % 9;
+        }
+        int64_t count = count_of(2 + axes, dims);
+        float *x = mt_alloc_array((size_t)count, sizeof *x);
+        for (int64_t i = 0; i < count; i++) x[i] = rand() % 50 ? (float)(rand() % 100 - 50) : NAN;
+        driver *d[2];
+        for (int i = 0; i < 2; i++) {
+            d[i] = drive("MaxPool", 12);
+            drive_input(d[i], MOTET_FLOAT, 2 + axes, dims, x);
+            drive_ints(d[i], "kernel_shape", (size_t)axes, shape[0]);
+            drive_ints(d[i], "strides", (size_t)axes, shape[1]);
+            drive_ints(d[i], "dilations", (size_t)axes, shape[2]);
+            drive_ints(d[i], "pads", 2 * (size_t)axes, shape[3]);
+            drive_int(d[i], "ceil_mode", round / 3 % 2);
+            assert_int_equal(drive_run(d[i], 1 + i), MOTET_OK);
+        }
+        assert_int_equal(d[0]->out[0]->count, d[1]->out[0]->count);
+        assert_memory_equal(d[0]->out[0]->data, d[1]->out[0]->data, (size_t)d[0]->out[0]->count * sizeof *x);
+        for (int i = 0; i < 2; i++) drive_end(d[i]);
+        mt_free(x);
+    }
+}
+
 static void windows_that_cannot_be(void **state)
 {
     (void)state;
@@ -793,6 +830,7 @@ int main(void)
         cmocka_unit_test(strings_move_as_copies),
         cmocka_unit_test(sizes_that_cannot_be),
         cmocka_unit_test(windows_longer_than_the_input),
+        cmocka_unit_test(places_do_not_change_the_largest),
         cmocka_unit_test(windows_that_cannot_be),
         cmocka_unit_test(sums_along_every_set_of_axes),
         cmocka_unit_test(reductions_of_nothing),
