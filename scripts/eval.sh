@@ -4,7 +4,8 @@
 # With FOLDER, which holds .flac and .rttm: DER and JER of each recording and pooled (collar 0, overlap scored); the options
 # go to `motet diarize`, so that settings can be compared.
 # Without: every set that is there (real conversations in $MOTET_DATA, simulated ones in out/, the sample) by every model
-# in models/, with the number of speakers found out and given, and by Silero VAD with the voices of motet-cnn.
+# in models/ and by the pair in models/third-party, with the number of speakers found out and given, and by Silero VAD with
+# the voices of motet-cnn.
 set -eu
 cd "$(dirname "$0")/.."
 motet=$1
@@ -86,6 +87,11 @@ for set in $sets; do
         diarize_set "$out/$set" "$out/turns" given -m "$model"
         summary "$set" "$name, number given" "$out/$set" "$out/turns"
     done
+    pair="-m models/third-party/pyannote-segmentation-3.0.onnx -e models/third-party/campplus.onnx"
+    diarize_set "$out/$set" "$out/turns" $pair
+    summary "$set" "pyannote + campplus" "$out/$set" "$out/turns"
+    diarize_set "$out/$set" "$out/turns" given $pair
+    summary "$set" "pyannote + campplus, given" "$out/$set" "$out/turns"
     if [ -f "$out/silero_vad.onnx" ]; then
         diarize_set "$out/$set" "$out/turns" -m "$out/silero_vad.onnx" -e models/motet-cnn.onnx
         summary "$set" "silero + motet-cnn" "$out/$set" "$out/turns"

@@ -1,6 +1,7 @@
 """What a model scores on people and noises it has never met. Runs the exported file with ONNX Runtime.
 
     python models/train/evaluate.py models/motet-cnn.onnx
+    python models/train/evaluate.py models/third-party/campplus.onnx       # a network for voices alone: verification alone
 
     verification   3 s of one voice against 3 s of another, held-out speakers: equal error rate. Pairs are within a corpus
                    (the microphone is no help) and, last line, over all real speakers. Two pieces of a speaker never come
@@ -16,6 +17,7 @@
 
 import argparse
 
+import kaldi_native_fbank
 import numpy as np
 import soundfile
 from scipy.optimize import linear_sum_assignment
@@ -35,6 +37,28 @@ def equal_error_rate(same, different):
     accepted = 1 - np.cumsum(1 - truth) / len(different)
     i = np.argmin(np.abs(rejected - accepted))
     return (rejected[i] + accepted[i]) / 2
+
+
+class Embedding:
+    """Somebody else's network for voices (motet.role embedding, motet.input kaldi-fbank), as verification calls a model."""
+
+    def __init__(self, model):
+        self.session, self.metadata = model.session, model.metadata
+        self.options = kaldi_native_fbank.FbankOptions()
+        self.options.frame_opts.dither = 0
+        self.options.frame_opts.window_type = self.metadata["motet.fbank.window"]
+        self.options.mel_opts.num_bins = int(self.metadata["motet.fbank.bins"])
+
+    def voice(self, samples):
+        bank = kaldi_native_fbank.OnlineFbank(self.options)
+        bank.accept_waveform(RATE, (samples / 32768 * float(self.metadata["motet.fbank.scale"])).tolist())
+        bank.input_finished()
+        rows = np.stack([bank.get_frame(i) for i in range(bank.num_frames_ready)])
+        found = self.session.run(None, {self.session.get_inputs()[0].name: (rows - rows.mean(0))[None]})[0][0]
+        return found / np.linalg.norm(found)
+
+    def __call__(self, windows):
+        return np.zeros((len(windows), 1, len(MEMBER))), np.stack([self.voice(w) for w in windows])[:, None]
 
 
 def main_voice(model, windows):
@@ -183,6 +207,9 @@ if __name__ == "__main__":
     arguments.add_argument("--threshold", type=float, help="for real recordings, in place of the best simulated one")
     given = arguments.parse_args()
     network, voices = diarizer.Model(given.model), Corpus()
+    if network.metadata["motet.role"] == "embedding":
+        verification(Embedding(network), voices)
+        raise SystemExit
     verification(network, voices)
     windows(network, voices)
     chosen = conversations(network, voices)

@@ -46,8 +46,9 @@ bool cli_find_model(const char *name, char *path, size_t size);
  * nowhere. */
 const char *cli_choose_model(const char *command, const char *given, char *path, size_t size);
 
-/* The network for voices: the one that is given, or $MOTET_EMBEDDING, or NULL for the model's own voices. */
-const char *cli_choose_embedding(const char *given);
+/* The network for voices: the one that is given, or $MOTET_EMBEDDING, its path in `path` where it is shipped; or NULL for
+ * the model's own voices. */
+const char *cli_choose_embedding(const char *given, char *path, size_t size);
 
 /* ^C, SIGTERM and SIGHUP: the first asks to stop, which cli_interrupted tells; the second kills. cli_die_of_signal ends
  * the process the way an interrupted one should end, so that a shell loop stops too. */

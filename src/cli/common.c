@@ -135,13 +135,17 @@ bool cli_find_model(const char *name, char *path, size_t size)
     return snprintf(path, size, "%s/%s", MOTET_MODEL_DIR, name) < (int)size && access(path, R_OK) == 0;
 }
 
-/* A file, or the name of a model that comes with the program, like motet-cnn-int8. */
+/* A file, or the name of a model that comes with the program, like motet-cnn-int8; those of other people lie in a
+ * folder of their own. */
 static const char *named_model(const char *name, char *path, size_t size)
 {
+    static const char *const patterns[] = {"%s.onnx", "third-party/%s.onnx"};
     char file[NAME_MAX];
-    bool shipped = !strchr(name, '/') && access(name, F_OK) != 0 &&
-                   snprintf(file, sizeof file, "%s.onnx", name) < (int)sizeof file && cli_find_model(file, path, size);
-    return shipped ? path : name;
+    if (strchr(name, '/') || access(name, F_OK) == 0) return name;
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        if (snprintf(file, sizeof file, patterns[i], name) < (int)sizeof file && cli_find_model(file, path, size))
+            return path;
+    return name;
 }
 
 const char *cli_choose_model(const char *command, const char *given, char *path, size_t size)
@@ -154,10 +158,11 @@ const char *cli_choose_model(const char *command, const char *given, char *path,
     return NULL;
 }
 
-const char *cli_choose_embedding(const char *given)
+const char *cli_choose_embedding(const char *given, char *path, size_t size)
 {
     const char *set = getenv("MOTET_EMBEDDING");
-    return given ? given : set && *set ? set : NULL;
+    if (given) return named_model(given, path, size);
+    return set && *set ? named_model(set, path, size) : NULL;
 }
 
 static volatile sig_atomic_t caught;

@@ -60,8 +60,10 @@ static void help(void)
         "Work\n"
         "  -m, --model FILE         a diarizer, a segmentation or a speech detector: a file, or a shipped model by "
         "name:\n"
-        "                           motet-cnn (default; $MOTET_MODEL) or motet-cnn-int8 (smaller and faster)\n"
-        "  -e, --embedding FILE     voices from this network in place of the model's own ($MOTET_EMBEDDING)\n"
+        "                           motet-cnn (default; $MOTET_MODEL), motet-cnn-int8 (smaller and faster), or\n"
+        "                           pyannote-segmentation-3.0, which needs --embedding\n"
+        "  -e, --embedding FILE     voices from this network in place of the model's own ($MOTET_EMBEDDING);\n"
+        "                           shipped is campplus. The two are the most accurate and take ten times as long\n"
         "      --hop S              seconds from one 3-second window to the next (default %g; 0.5 with --realtime)\n"
         "  -t, --threads N          default: as many as the process may use\n"
         "  -h, --help\n\n"
@@ -230,7 +232,7 @@ bool settings_check_known(const settings *s)
 bool settings_find_model(settings *s)
 {
     s->diarize.model = cli_choose_model(s->command, s->diarize.model, s->model, sizeof s->model);
-    s->diarize.embedding = cli_choose_embedding(s->diarize.embedding);
+    s->diarize.embedding = cli_choose_embedding(s->diarize.embedding, s->embedding, sizeof s->embedding);
     return s->diarize.model != NULL;
 }
 

@@ -60,7 +60,7 @@ typedef struct settings {
     const char *export_voices; /* a folder; NULL: not wanted */
     double explain;            /* seconds: the turns at that time; negative: not wanted */
     bool partial, quiet;
-    char model[PATH_MAX]; /* where the default model was found */
+    char model[PATH_MAX], embedding[PATH_MAX]; /* where shipped ones were found */
     char **files;
     int file_count;
 } settings;

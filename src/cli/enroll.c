@@ -88,11 +88,11 @@ static int enroll(const settings *s, motet_diarizer *diarizer, motet_voiceprint 
 
 static int run(settings *s)
 {
-    char model[PATH_MAX];
+    char model[PATH_MAX], embedding[PATH_MAX];
     motet_diarizer *diarizer = NULL;
     motet_voiceprint *print = NULL;
     s->diarize.model = cli_choose_model(command, s->diarize.model, model, sizeof model);
-    s->diarize.embedding = cli_choose_embedding(s->diarize.embedding);
+    s->diarize.embedding = cli_choose_embedding(s->diarize.embedding, embedding, sizeof embedding);
     if (!s->diarize.model) return EXIT_FAILED;
     int code = EXIT_FAILED;
     cli_catch_signals();

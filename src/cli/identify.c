@@ -107,13 +107,13 @@ static int identify(const settings *s, motet_diarizer *diarizer, const motet_kno
 
 static int run(settings *s)
 {
-    char model[PATH_MAX];
+    char model[PATH_MAX], embedding[PATH_MAX];
     motet_diarizer *diarizer = NULL;
     motet_known *known = NULL;
     int code = EXIT_FAILED;
     cli_catch_signals();
     s->diarize.model = cli_choose_model(command, s->diarize.model, model, sizeof model);
-    s->diarize.embedding = cli_choose_embedding(s->diarize.embedding);
+    s->diarize.embedding = cli_choose_embedding(s->diarize.embedding, embedding, sizeof embedding);
     if (!s->diarize.model) return EXIT_FAILED;
     if (motet_diarizer_create(&s->diarize, &diarizer) != MOTET_OK ||
         motet_known_open(s->known, motet_diarizer_describe(diarizer), &known) != MOTET_OK)

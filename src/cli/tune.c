@@ -323,10 +323,10 @@ static int tune(tuning *t)
 
 static int run(tuning *t)
 {
-    char model[PATH_MAX];
+    char model[PATH_MAX], embedding[PATH_MAX];
     motet_diarizer *diarizer = NULL;
     t->options.model = cli_choose_model(command, t->options.model, model, sizeof model);
-    t->options.embedding = cli_choose_embedding(t->options.embedding);
+    t->options.embedding = cli_choose_embedding(t->options.embedding, embedding, sizeof embedding);
     if (!t->options.model || !read_reference(t) || !find_recordings(t)) return EXIT_FAILED;
     cli_catch_signals();
     if (motet_diarizer_create(&t->options, &diarizer) != MOTET_OK) {

@@ -4,7 +4,9 @@
 
 A segmentation that always hears one speaker, so that the voice of ten seconds is what the network says of all of them:
 features by kaldi-native-fbank and by NeMo's formulas (tests/unit/data/fbank_reference.py), hidden states pooled. The
-networks are the small exports of tests/cli/models, described by the sidecars that are shipped.
+networks are the small exports of tests/cli/models, described by the sidecars that are shipped, and the CAM++ of
+models/third-party, on bytes, where a float an ulp away may round to the next integer (1e-6 of noise on
+its features moves the voice as far).
 """
 import json
 import pathlib
@@ -37,8 +39,15 @@ def always_one(path):
     path.with_name("one.onnx.json").write_text((root / "models/sidecars/pyannote-segmentation-3.0.json").read_text())
 
 
+def path(name):
+    return root / (f"tests/cli/models/{name}.onnx" if name in PAIRS else f"models/third-party/{name}.onnx")
+
+
 def wanted(name, samples):
-    session = onnxruntime.InferenceSession(root / f"tests/cli/models/{name}.onnx")
+    session = onnxruntime.InferenceSession(path(name))
+    if name == "campplus":
+        features = fbank_reference.kaldi(samples, "povey")
+        return session.run(["voice"], {"features": (features - features.mean(0))[None].astype(np.float32)})[0].ravel()
     if name == "resnet34":
         features = fbank_reference.kaldi(samples * 32768, "hamming")
         return session.run(["embs"], {"feats": (features - features.mean(0))[None].astype(np.float32)})[0].ravel()
@@ -61,17 +70,19 @@ def main(motet):
         folder = pathlib.Path(name)
         soundfile.write(folder / "ten.wav", samples, rate, subtype="FLOAT")
         always_one(folder / "one.onnx")
-        for model, sidecar in PAIRS.items():
+        for model in [*PAIRS, "campplus"]:
             expected = wanted(model, samples)
-            keys = json.loads((root / f"models/sidecars/{sidecar}.json").read_text()) | {"motet.voice": len(expected)}
-            (folder / f"{model}.onnx").write_bytes((root / f"tests/cli/models/{model}.onnx").read_bytes())
-            (folder / f"{model}.onnx.json").write_text(json.dumps(keys))
+            (folder / f"{model}.onnx").write_bytes(path(model).read_bytes())
+            if model in PAIRS:
+                keys = json.loads((root / f"models/sidecars/{PAIRS[model]}.json").read_text())
+                (folder / f"{model}.onnx.json").write_text(json.dumps(keys | {"motet.voice": len(expected)}))
             subprocess.run([motet, "diarize", "-q", "-m", folder / "one.onnx", "-e", folder / f"{model}.onnx", "-o",
                             folder / "turns", "--export-voices", folder / model, folder / "ten.wav"], check=True)
             voice = np.array(json.loads((folder / model / "ten-SPEAKER_00.json").read_text())["vector"])
             cosine = voice @ expected / np.linalg.norm(voice) / np.linalg.norm(expected)
-            failed |= not cosine > 0.99999
-            print(f"{'FAILED' if not cosine > 0.99999 else 'ok':6}  {model:10} 1 - cosine {1 - cosine:.1e}")
+            near = cosine > (0.99999 if model in PAIRS else 0.999)
+            failed |= not near
+            print(f"{'ok' if near else 'FAILED':6}  {model:10} 1 - cosine {1 - cosine:.1e}")
     return failed
 
 
