@@ -63,7 +63,7 @@ static void help(void)
         "                           motet-cnn (default; $MOTET_MODEL), motet-cnn-int8 (smaller and faster), or\n"
         "                           pyannote-segmentation-3.0, which needs --embedding\n"
         "  -e, --embedding FILE     voices from this network in place of the model's own ($MOTET_EMBEDDING);\n"
-        "                           shipped is campplus. The two are the most accurate and take ten times as long\n"
+        "                           shipped is campplus. The two are the most accurate and take 16 times as long\n"
         "      --hop S              seconds from one 3-second window to the next (default %g; 0.5 with --realtime)\n"
         "  -t, --threads N          default: as many as the process may use\n"
         "  -h, --help\n\n"
