@@ -1,14 +1,14 @@
-/* A pause grows with each trial that fails and each wait that is lost, so that a worker beside a busy process costs
- * next to nothing, and shrinks again while all is well. */
+/* One slice that is lost now and then is no reason: half the workers gone for as long as it takes to try them would
+ * cost more. A pause grows with each trial that fails and each wait that is lost, so that a worker beside a busy
+ * process costs next to nothing, and shrinks again while all is well. */
 #include "core/crew.h"
 
 /* Seconds. */
-static const double grace = 50e-6;       /* beyond what a block takes, before waiting counts as lost */
-static const double stall = 2e-3;        /* lost at once that makes one worker fewer, and fails a trial */
-static const double window = 0.02;       /* of work, after which the account is looked at */
-static const double part_lost = 0.2;     /* of a window that makes one worker fewer */
-static const double trial_length = 0.01; /* more than a slice of the usual schedulers */
-static const double first_pause = 0.01, longest_pause = 1;
+static const double grace = 50e-6;   /* beyond what a block takes, before waiting counts as lost */
+static const double window = 0.02;   /* of work, after which the account is looked at, or as soon as that is lost */
+static const double part_lost = 0.2; /* of a window that makes one worker fewer */
+static const double trial_length = 0.01, trial_loss = 2e-3; /* more, and less, than a slice of the usual schedulers */
+static const double first_pause = 0.01, longest_pause = 0.25;
 static const double growth = 2; /* of the pause, each time */
 static const double calm = 0.8; /* by which a window with everybody and without loss shortens it */
 
@@ -44,10 +44,9 @@ static double lost_in(const mt_loop_account *loop)
 
 void mt_crew_account(mt_crew *crew, const mt_loop_account *loop)
 {
-    double lost = lost_in(loop);
     crew->worked += loop->time - loop->start;
-    crew->lost += lost;
-    bool held_up = lost > stall || crew->lost > part_lost * window;
+    crew->lost += lost_in(loop);
+    bool held_up = crew->lost > part_lost * window;
     if (held_up || crew->worked > window) close_window(crew, held_up, loop->time);
 }
 
@@ -72,6 +71,6 @@ mt_trial_state mt_trial_look(mt_trial *trial, double time)
     double gap = time - trial->seen;
     trial->seen = time;
     if (gap > grace) trial->lost += gap;
-    if (trial->lost > stall) return MT_TRIAL_FAILED;
+    if (trial->lost > trial_loss) return MT_TRIAL_FAILED;
     return time >= trial->start + trial_length ? MT_TRIAL_PASSED : MT_TRIAL_GOES_ON;
 }

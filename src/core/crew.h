@@ -2,10 +2,9 @@
  *
  * A worker that has joined a loop must be waited for, and where another process wants its processor, that takes the
  * rest of a scheduler's slice, some milliseconds, loop after loop. So account is kept of the time that the caller of
- * the loops waits longer than a block can take. After one long wait, or when a good part of all time goes that way, one
- * worker fewer may join. It comes back by a trial, which costs the caller nothing: a worker that nobody waits for just
- * looks at the clock for a while, and comes back when it was never held up. Trials that fail follow each other at
- * growing intervals.
+ * the loops waits longer than a block can take. When a good part of all time goes that way, one worker fewer may join.
+ * It comes back by a trial, which costs the caller nothing: a worker that nobody waits for just looks at the clock for
+ * a while, and comes back when it was never held up. Trials that fail follow each other at growing intervals.
  *
  * Nothing here looks at a clock or starts a thread: times are given, in seconds from any origin. */
 #ifndef MT_CORE_CREW_H
