@@ -99,6 +99,7 @@ typedef struct conv_work {
     int8_t padding;  /* after the flip */
     uint32_t *input; /* [units, channels, positions] in words */
     int32_t *totals; /* [units, positions] of all channels */
+    const mt_byte_finish *finish;
     int64_t first_unit;
 } conv_work;
 
@@ -257,6 +258,7 @@ static mt_panel_place unroll(const void *source, const mt_panels *p, void *room,
         slide_totals(work, p, totals, sums);
     else if (last)
         sum_columns(work, p, totals, sums);
+    if (last) mt_byte_finish_sums(work->finish, sums, p->columns);
     return mt_unroll(&words->window, p, work->input + unit * words->in_channels * words->window.in_count,
                      (uint8_t)work->padding * 0x01010101u, room);
 }
@@ -273,8 +275,8 @@ int64_t mt_byte_conv_room(const mt_conv *conv)
 }
 
 /* Products of at most MAX_UNITS units. */
-static void run_units(mt_pool *pool, const conv_work *work, int64_t count, const void *filters,
-                      const mt_byte_result *result, void *y)
+static void run_units(mt_pool *pool, conv_work *work, int64_t count, const void *filters, const mt_byte_result *result,
+                      void *y)
 {
     const mt_conv *conv = work->conv;
     int64_t row = filter_length(&work->words);
@@ -299,6 +301,7 @@ static void run_units(mt_pool *pool, const conv_work *work, int64_t count, const
     product.panels = unroll;
     mt_unroll_prepare(&work->words.window, &product);
     product.source = work;
+    work->finish = &end;
     product.c = c;
     product.c_row = conv->window.out_count;
     product.finish = mt_byte_finish_run;

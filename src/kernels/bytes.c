@@ -10,7 +10,7 @@
 
 /* --- from sums to results ------------------------------------------------------------------------------------- */
 
-enum { PIECE = MT_TILE_ROWS * MT_TILE_COLUMNS };
+enum { PIECE = MT_TILE_ROWS * MT_TILE_COLUMNS, WIDEST = MT_TILE_PANELS * MT_TILE_COLUMNS };
 _Static_assert(MT_TILE_FEW_ROWS *MT_TILE_PANELS <= MT_TILE_ROWS, "a wide piece fits, too");
 
 static const int32_t *int_at(const mt_byte_list *list, int64_t row, int64_t column)
@@ -18,21 +18,9 @@ static const int32_t *int_at(const mt_byte_list *list, int64_t row, int64_t colu
     return (const int32_t *)list->values + row * list->row + column * list->column;
 }
 
-/* A list as it goes with a piece: element i * row + j is for row i and column j. */
-typedef struct spread {
-    const float *values; /* NULL: none */
-    int64_t row;
-} spread;
-
-/* Where a list has one value for all columns, it is repeated in `room`. */
-static spread spread_out(const mt_byte_list *list, int64_t row, int64_t column, const mt_piece *p, float *room)
+MT_SIMD static void multiply_sums(int32_t *sums, int32_t factor, int64_t n)
 {
-    if (!list->values) return (spread){NULL, 0};
-    const float *first = (const float *)list->values + row * list->row + column * list->column;
-    if (list->column) return (spread){first, list->row};
-    for (int i = 0; i < (list->row ? p->rows : 1); i++)
-        for (int j = 0; j < p->columns; j++) room[i * p->columns + j] = first[i * list->row];
-    return (spread){room, list->row ? p->columns : 0};
+    for (int64_t j = 0; j < n; j++) sums[j] = (int32_t)((uint32_t)sums[j] * (uint32_t)factor);
 }
 
 /* to = factor * values, element by element, or added to it. */
@@ -50,135 +38,178 @@ MT_SIMD static void add_scaled_sums(int32_t *restrict to, const int32_t *restric
         for (int j = 0; j < n; j++) to[j] = (int32_t)((uint32_t)to[j] + (uint32_t)values[0] * (uint32_t)factor);
 }
 
-/* What zero points add to the sums, a row of the piece after the other; returns how far apart they are: 0 where one is
- * for all. */
-static int find_excess(const mt_byte_finish *f, const mt_piece *p, int64_t row, int32_t *excess)
+/* Whether rows differ by more than a number that is one for all columns: by zero points of A, or those of B where they
+ * count. */
+static bool rows_differ(const mt_byte_finish *f)
+{
+    return f->result->a_zero.row || (f->a_sums && f->result->b_zero.column);
+}
+
+void mt_byte_finish_sums(const mt_byte_finish *f, int32_t *sums, int64_t n)
+{
+    const mt_byte_list *zero = &f->result->a_zero;
+    if (!rows_differ(f)) multiply_sums(sums, zero->values ? *int_at(zero, 0, 0) : 0, n);
+}
+
+/* What zero points add to the sums of a piece: excess[i * row + j] + rest[i]. */
+typedef struct surplus {
+    const int32_t *all;
+    int64_t row;
+    int32_t rest[MT_TILE_ROWS], room[PIECE];
+} surplus;
+
+static void find_surplus(const mt_byte_finish *f, const mt_piece *p, int64_t row, surplus *e)
 {
     const mt_byte_result *r = f->result;
-    bool one = !f->a_sums && (!r->a_zero.values || !r->a_zero.row);
-    for (int i = 0; i < (one ? 1 : p->rows); i++) {
-        int32_t a_zero = r->a_zero.values ? *int_at(&r->a_zero, row + i, p->column) : 0;
-        int32_t *to = excess + i * p->columns;
-        scale_sums(to, p->sums, a_zero, p->columns);
-        if (!f->a_sums) continue;
-        uint32_t rest = (uint32_t)f->a_sums[p->item][p->row + i] - (uint32_t)f->k * (uint32_t)a_zero;
-        add_scaled_sums(to, int_at(&r->b_zero, row + i, p->column), r->b_zero.column, (int32_t)rest, p->columns);
-    }
-    return one ? 0 : p->columns;
-}
-
-/* One row, of n columns: sums to sums, or to floats. */
-static inline void take_away(int32_t *restrict c, const int32_t *restrict excess, int n)
-{
-    for (int j = 0; j < n; j++) c[j] = (int32_t)((uint32_t)c[j] - (uint32_t)excess[j]);
-}
-
-static inline void to_floats(uint32_t *restrict c, const int32_t *restrict excess, const float *restrict scale,
-                             const float *restrict bias, int n)
-{
-    if (bias)
-        for (int j = 0; j < n; j++)
-            c[j] = mt_float_to_bits((float)(int32_t)(c[j] - (uint32_t)excess[j]) * scale[j] + bias[j]);
-    else
-        for (int j = 0; j < n; j++) c[j] = mt_float_to_bits((float)(int32_t)(c[j] - (uint32_t)excess[j]) * scale[j]);
-}
-
-/* Most pieces are a panel wide: then the loops over columns become a few instructions. */
-MT_SIMD static void take_away_rows(int32_t *c, int64_t c_row, int rows, int columns, const int32_t *excess, int row)
-{
-    for (int i = 0; i < rows; i++) {
-        if (columns == MT_TILE_COLUMNS)
-            take_away(c + i * c_row, excess + i * row, MT_TILE_COLUMNS);
-        else
-            take_away(c + i * c_row, excess + i * row, columns);
+    bool differ = rows_differ(f);
+    e->all = differ ? e->room : p->sums;
+    e->row = differ ? p->columns : 0;
+    memset(e->rest, 0, sizeof e->rest);
+    if (!differ && !f->a_sums) return;
+    for (int i = 0; i < p->rows; i++) {
+        uint32_t a_zero = r->a_zero.values ? (uint32_t)*int_at(&r->a_zero, row + i, 0) : 0;
+        uint32_t rest = f->a_sums ? (uint32_t)f->a_sums[p->item][p->row + i] - (uint32_t)f->k * a_zero : 0;
+        if (differ) scale_sums(e->room + i * p->columns, p->sums, (int32_t)a_zero, p->columns);
+        if (f->a_sums && differ)
+            add_scaled_sums(e->room + i * p->columns, int_at(&r->b_zero, 0, p->column), r->b_zero.column, (int32_t)rest,
+                            p->columns);
+        else if (f->a_sums)
+            e->rest[i] = (int32_t)(rest * (uint32_t)*int_at(&r->b_zero, 0, 0));
     }
 }
 
-MT_SIMD static void rows_to_floats(uint32_t *c, int64_t c_row, int rows, int columns, const int32_t *excess, int row,
-                                   spread scale, spread bias)
-{
-    for (int i = 0; i < rows; i++) {
-        const float *b = bias.values ? bias.values + i * bias.row : NULL;
-        if (columns == MT_TILE_COLUMNS)
-            to_floats(c + i * c_row, excess + i * row, scale.values + i * scale.row, b, MT_TILE_COLUMNS);
-        else
-            to_floats(c + i * c_row, excess + i * row, scale.values + i * scale.row, b, columns);
-    }
-}
-
-/* A row with one scale and one bias, where zero points of B are one for all: `rest` is what they add to every sum. */
-static inline void row_to_floats(uint32_t *restrict c, const int32_t *restrict sums, uint32_t a_zero, uint32_t rest,
-                                 float scale, float bias, int n)
-{
-    for (int j = 0; j < n; j++) {
-        uint32_t sum = c[j] - a_zero * (uint32_t)sums[j] - rest;
-        c[j] = mt_float_to_bits((float)(int32_t)sum * scale + bias);
-    }
-}
-
-/* What a list of a value a row has from `row` on, or `otherwise`, which counts for all. */
+/* Floats by rows: that of row i is element i * step. */
 typedef struct by_row {
-    const void *values;
+    const float *values;
     int64_t step;
 } by_row;
 
-static by_row rows_from(const mt_byte_list *list, int64_t row, const void *otherwise)
-{
-    return list->values ? (by_row){int_at(list, row, 0), list->row} : (by_row){otherwise, 0};
-}
+/* A piece on its way to where it is wanted, row by row. */
+typedef struct way {
+    const uint32_t *c;
+    uint32_t *to;
+    int64_t c_row, to_row;
+    int rows;
+} way;
 
-static int32_t int_of(const by_row *list, int i)
+/* Sums to sums, or to floats, with a scale and a bias for every column, or for every row. */
+static inline void take_away(way w, int columns, const surplus *e)
 {
-    return ((const int32_t *)list->values)[i * list->step];
-}
-
-static float float_of(const by_row *list, int i)
-{
-    return ((const float *)list->values)[i * list->step];
-}
-
-/* -0 is the bias that changes nothing, not even the sign of a zero. */
-MT_SIMD static void finish_by_row(const mt_byte_finish *f, const mt_piece *p, int64_t row)
-{
-    static const float one = 1, minus_zero = -0.0f;
-    static const int32_t zero = 0;
-    const mt_byte_result *r = f->result;
-    by_row a_zeros = rows_from(&r->a_zero, row, &zero), b_zeros = rows_from(&r->b_zero, row, &zero);
-    by_row scales = rows_from(&r->scale, row, &one), biases = rows_from(&r->bias, row, &minus_zero);
-    by_row a_sums = f->a_sums ? (by_row){f->a_sums[p->item] + p->row, 1} : (by_row){&zero, 0};
-    for (int i = 0; i < p->rows; i++) {
-        uint32_t *c = (uint32_t *)p->c + i * p->c_row, a_zero = (uint32_t)int_of(&a_zeros, i);
-        uint32_t rest = ((uint32_t)int_of(&a_sums, i) - (uint32_t)f->k * a_zero) * (uint32_t)int_of(&b_zeros, i);
-        if (p->columns == MT_TILE_COLUMNS)
-            row_to_floats(c, p->sums, a_zero, rest, float_of(&scales, i), float_of(&biases, i), MT_TILE_COLUMNS);
-        else
-            row_to_floats(c, p->sums, a_zero, rest, float_of(&scales, i), float_of(&biases, i), p->columns);
+    int64_t row = e->row;
+    const int32_t *excess = e->all;
+    for (int i = 0; i < w.rows; i++, w.c += w.c_row, w.to += w.to_row, excess += row) {
+        uint32_t rest = (uint32_t)e->rest[i];
+        MT_INDEPENDENT
+        for (int j = 0; j < columns; j++) w.to[j] = w.c[j] - (uint32_t)excess[j] - rest;
     }
 }
 
+static inline void to_floats_by_columns(way w, int columns, const surplus *e, const float *scale, const float *bias)
+{
+    int64_t row = e->row;
+    const int32_t *excess = e->all;
+    for (int i = 0; i < w.rows; i++, w.c += w.c_row, w.to += w.to_row, excess += row) {
+        uint32_t rest = (uint32_t)e->rest[i];
+        MT_INDEPENDENT
+        for (int j = 0; j < columns; j++) {
+            uint32_t sum = w.c[j] - (uint32_t)excess[j] - rest;
+            w.to[j] = mt_float_to_bits((float)(int32_t)sum * scale[j] + bias[j]);
+        }
+    }
+}
+
+static inline void to_floats_by_rows(way w, int columns, const surplus *e, by_row scales, by_row biases)
+{
+    int64_t row = e->row;
+    const int32_t *excess = e->all;
+    for (int i = 0; i < w.rows; i++, w.c += w.c_row, w.to += w.to_row, excess += row) {
+        uint32_t rest = (uint32_t)e->rest[i];
+        float scale = scales.values[i * scales.step], bias = biases.values[i * biases.step];
+        MT_INDEPENDENT
+        for (int j = 0; j < columns; j++) {
+            uint32_t sum = w.c[j] - (uint32_t)excess[j] - rest;
+            w.to[j] = mt_float_to_bits((float)(int32_t)sum * scale + bias);
+        }
+    }
+}
+
+/* Most pieces are a panel wide: then the loops over columns become a few instructions. */
+MT_SIMD static void put_sums(way w, int columns, const surplus *e)
+{
+    if (columns == MT_TILE_COLUMNS)
+        take_away(w, MT_TILE_COLUMNS, e);
+    else
+        take_away(w, columns, e);
+}
+
+MT_SIMD static void put_floats_by_columns(way w, int columns, const surplus *e, const float *scale, const float *bias)
+{
+    if (columns == MT_TILE_COLUMNS)
+        to_floats_by_columns(w, MT_TILE_COLUMNS, e, scale, bias);
+    else
+        to_floats_by_columns(w, columns, e, scale, bias);
+}
+
+MT_SIMD static void put_floats_by_rows(way w, int columns, const surplus *e, by_row scale, by_row bias)
+{
+    if (columns == MT_TILE_COLUMNS)
+        to_floats_by_rows(w, MT_TILE_COLUMNS, e, scale, bias);
+    else
+        to_floats_by_rows(w, columns, e, scale, bias);
+}
+
+/* A list by columns from the first of a piece on; where one number is for all, it is repeated in `room`. */
+static const float *columns_of(const mt_byte_list *list, const mt_piece *p, float *room)
+{
+    const float *values = list->values;
+    if (list->column) return values + p->column;
+    for (int j = 0; j < p->columns; j++) room[j] = *values;
+    return room;
+}
+
+static by_row rows_of(const mt_byte_list *list, int64_t row)
+{
+    return (by_row){(const float *)list->values + row * list->row, list->row};
+}
+
+/* -0 is the bias that changes nothing, not even the sign of a zero. */
+static void put_floats(const mt_byte_finish *f, const mt_piece *p, int64_t row, way w, const surplus *e)
+{
+    static const float minus_zero = -0.0f;
+    float scales[WIDEST], biases[WIDEST];
+    mt_byte_list scale = f->result->scale, bias = f->result->bias;
+    if (!bias.values) bias = (mt_byte_list){&minus_zero, 0, 0};
+    if (scale.column || bias.column)
+        put_floats_by_columns(w, p->columns, e, columns_of(&scale, p, scales), columns_of(&bias, p, biases));
+    else
+        put_floats_by_rows(w, p->columns, e, rows_of(&scale, row), rows_of(&bias, row));
+}
+
+static void activate_rows(mt_activation activate, const mt_piece *p)
+{
+    if (p->c_row == p->columns)
+        activate(p->c, (int64_t)p->rows * p->columns);
+    else
+        for (int i = 0; i < p->rows; i++) activate((float *)p->c + i * p->c_row, p->columns);
+}
+
+/* What is to be activated stays where it is, in the first cache, until it has been. */
 void mt_byte_finish_run(const void *context, const mt_piece *p)
 {
     const mt_byte_finish *f = context;
     const mt_byte_result *r = f->result;
     int64_t row = (f->first_unit + p->item) % f->groups * f->rows + p->row;
-    int32_t excess[PIECE];
-    float scales[PIECE], biases[PIECE];
+    way w = {p->c, r->activate ? p->c : p->to, p->c_row, r->activate ? p->c_row : p->to_row, p->rows};
+    surplus e;
     if (!p->last) return;
-    if (r->scale.values && !r->scale.column && !r->bias.column && !r->b_zero.column && !r->a_zero.column) {
-        finish_by_row(f, p, row);
-    } else {
-        int excess_row = find_excess(f, p, row, excess);
-        if (r->scale.values)
-            rows_to_floats(p->c, p->c_row, p->rows, p->columns, excess, excess_row,
-                           spread_out(&r->scale, row, p->column, p, scales),
-                           spread_out(&r->bias, row, p->column, p, biases));
-        else
-            take_away_rows(p->c, p->c_row, p->rows, p->columns, excess, excess_row);
-    }
-    if (r->activate && p->c_row == p->columns)
-        r->activate(p->c, (int64_t)p->rows * p->columns);
-    else if (r->activate)
-        for (int i = 0; i < p->rows; i++) r->activate((float *)p->c + i * p->c_row, p->columns);
+    find_surplus(f, p, row, &e);
+    if (r->scale.values)
+        put_floats(f, p, row, w, &e);
+    else
+        put_sums(w, p->columns, &e);
+    if (!r->activate) return;
+    activate_rows(r->activate, p);
+    mt_piece_move(p);
 }
 
 /* --- matrices ------------------------------------------------------------------------------------------------- */
@@ -235,6 +266,7 @@ void mt_byte_pack(mt_pool *pool, int64_t k, int64_t n, const void *b, uint8_t fl
 typedef struct matrices {
     int64_t k, n;
     const void *const *packed;
+    const mt_byte_finish *finish;
 } matrices;
 
 /* The sums of whole columns go with the last slice. */
@@ -244,9 +276,11 @@ static mt_panel_place find_panels(const void *source, const mt_panels *wanted, v
     const matrices *from = source;
     const char *packed = from->packed[wanted->item];
     int64_t words = mt_byte_row(from->k) / MT_WORD;
-    if (wanted->first + wanted->depth >= words)
+    if (wanted->first + wanted->depth >= words) {
         memcpy(sums, packed + (padded_columns(from->n) * words + wanted->column) * MT_WORD,
                (size_t)wanted->columns * sizeof *sums);
+        mt_byte_finish_sums(from->finish, sums, wanted->columns);
+    }
     return (mt_panel_place){packed + (wanted->column * words + wanted->first * MT_TILE_COLUMNS) * MT_WORD,
                             MT_TILE_COLUMNS, words * MT_TILE_COLUMNS};
 }
@@ -254,8 +288,8 @@ static mt_panel_place find_panels(const void *source, const mt_panels *wanted, v
 void mt_byte_gemm_run(mt_pool *pool, const mt_byte_gemm *s, int64_t count, const uint8_t *const *a,
                       const void *const *packed, void *const *c)
 {
-    matrices source = {s->k, s->n, packed};
     mt_byte_finish end = {&s->result, NULL, s->k, 0, 1, 0};
+    matrices source = {s->k, s->n, packed, &end};
     mt_product product = {.tile = mt_tile_bytes(), .m = s->m, .n = s->n, .k = mt_byte_row(s->k) / MT_WORD, .alpha = 1};
     product.count = 1;
     product.a_row = s->lda / MT_WORD;

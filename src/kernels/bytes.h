@@ -13,12 +13,12 @@
 
 /* What the sums become; at row i and column j of the result, element i * row + j * column of a list counts. */
 typedef struct mt_byte_list {
-    const void *values; /* NULL: none */
-    int64_t row, column;
+    const void *values;  /* NULL: none */
+    int64_t row, column; /* by rows, or by columns, or neither: one is 1 at most, and the other 0 */
 } mt_byte_list;
 
 typedef struct mt_byte_result {
-    mt_byte_list a_zero, b_zero; /* int32, as the bytes are multiplied: u and s */
+    mt_byte_list a_zero, b_zero; /* int32, as the bytes are multiplied: u, not by columns, and s, not by rows */
     mt_byte_list scale, bias;    /* float32; with a scale the result is float32 (sum * scale + bias) */
     mt_activation activate;      /* or NULL; with a scale only */
 } mt_byte_result;

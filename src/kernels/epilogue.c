@@ -36,4 +36,5 @@ void mt_epilogue_run(const void *context, const mt_piece *p)
         e->activate(p->c, (int64_t)p->rows * p->columns);
     else if (e->activate)
         for (int i = 0; i < p->rows; i++) e->activate((float *)p->c + i * p->c_row, p->columns);
+    mt_piece_move(p);
 }

@@ -346,7 +346,7 @@ static void run_slice(const work *w, const block *b, int64_t first, int64_t dept
     for (int64_t row = b->row; row < b->end; row++) {
         piece.row = row * MT_TILE_ROWS;
         piece.rows = (int)least(MT_TILE_ROWS, w->conv->out_channels - piece.row);
-        piece.c = b->y + piece.row * piece.c_row + b->column;
+        piece.to = piece.c = b->y + piece.row * piece.c_row + b->column;
         multiply(w, b->packed + packed_at(&w->form, first, depth, row), inputs, depth, &piece, sums);
         gather(w, b, sums, &piece, first > 0);
         mt_epilogue_run(&epilogue, &piece);

@@ -75,14 +75,20 @@ static void fetch(const mt_tile *t)
     }
 }
 
-MT_SIMD static void copy_rows(uint32_t *restrict c, int64_t c_row, const uint32_t *restrict near, int rows, int columns)
+/* Most pieces are a panel wide: then the loops over columns become a few instructions. */
+MT_SIMD void mt_piece_move(const mt_piece *p)
 {
-    for (int i = 0; i < rows; i++, c += c_row, near += MT_TILE_COLUMNS) {
-        if (columns == MT_TILE_COLUMNS)
-            for (int j = 0; j < MT_TILE_COLUMNS; j++) c[j] = near[j];
-        else
-            for (int j = 0; j < columns; j++) c[j] = near[j];
-    }
+    uint32_t *restrict to = p->to;
+    const uint32_t *restrict c = p->c;
+    int rows = p->rows, columns = p->columns;
+    int64_t c_row = p->c_row, to_row = p->to_row;
+    if (p->to == p->c) return;
+    if (columns == MT_TILE_COLUMNS)
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < MT_TILE_COLUMNS; j++) to[i * to_row + j] = c[i * c_row + j];
+    else
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < columns; j++) to[i * to_row + j] = c[i * c_row + j];
 }
 
 /* Row `first` and column `column` of packed panels. */
@@ -96,19 +102,19 @@ static const void *packed_at(const mt_product *p, int64_t item, int64_t first, i
 static void run_tile(const mt_product *p, mt_tile *t, mt_piece *piece)
 {
     alignas(64) uint32_t near[MT_TILE_ROWS * MT_TILE_COLUMNS];
-    void *c = piece->c;
     bool once = piece->last && !t->add && piece->columns <= MT_TILE_COLUMNS;
     if (once) {
         piece->c = near;
         piece->c_row = MT_TILE_COLUMNS;
-    } else {
-        fetch(t);
     }
     t->c = piece->c;
     t->c_row = piece->c_row;
+    if (!once) fetch(t);
     p->tile(t);
-    if (p->finish) p->finish(p->finish_context, piece);
-    if (once) copy_rows(c, p->c_row, near, piece->rows, piece->columns);
+    if (p->finish)
+        p->finish(p->finish_context, piece);
+    else
+        mt_piece_move(piece);
 }
 
 /* All rows of a block times the columns [begin, end) of panels that are there, `width` columns at a time. As many bytes
@@ -134,8 +140,8 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
             piece.columns = t.columns = (int)least(width, end - column);
             piece.column = panels->column + column;
             piece.sums = sums + column;
-            piece.c = t.c = (char *)p->c[b->item] + (piece.row * p->c_row + piece.column) * MT_WORD;
-            piece.c_row = t.c_row = p->c_row;
+            piece.to = piece.c = (char *)p->c[b->item] + (piece.row * p->c_row + piece.column) * MT_WORD;
+            piece.to_row = piece.c_row = p->c_row;
             t.b = from(place->start, column / MT_TILE_COLUMNS * place->panel);
             run_tile(p, &t, &piece);
             t.ahead += t.ahead_step * t.k;

@@ -39,8 +39,10 @@ typedef mt_panel_place (*mt_panel_function)(const void *source, const mt_panels 
 typedef struct mt_piece {
     int64_t item, row, column; /* where it is */
     int rows, columns;         /* at most MT_TILE_ROWS, MT_TILE_PANELS * MT_TILE_COLUMNS */
-    void *c;
+    void *c;                   /* where it lies */
     int64_t c_row;
+    void *to; /* where it belongs, there or elsewhere */
+    int64_t to_row;
     const int32_t *sums; /* of its columns, from the panels of this slice */
     bool last;           /* no slice follows */
 } mt_piece;
@@ -62,9 +64,12 @@ typedef struct mt_product {
     int64_t c_row;
     float alpha;
     bool add;
-    void (*finish)(const void *context, const mt_piece *piece); /* may be NULL */
+    void (*finish)(const void *context, const mt_piece *piece); /* also brings it to where it belongs; may be NULL */
     const void *finish_context;
 } mt_product;
+
+/* Brings a piece to where it belongs. */
+void mt_piece_move(const mt_piece *piece);
 
 void mt_product_run(mt_pool *pool, const mt_product *product);
 

@@ -11,4 +11,13 @@
 #define MT_SIMD
 #endif
 
+/* Before a loop: its turns are independent of each other, whatever its pointers point to. */
+#if defined(__clang__)
+#define MT_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#elif defined(__GNUC__)
+#define MT_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define MT_INDEPENDENT
+#endif
+
 #endif

@@ -75,7 +75,8 @@ static bool is_bytes(const motet_tensor *tensor)
     return tensor->type == MOTET_INT8 || tensor->type == MOTET_UINT8;
 }
 
-/* The zero points of input `zero_input`, plus `shift`, as a list; left out, they are one 0. */
+/* The zero points of input `zero_input`, plus `shift`, as a list, of one where they are all the same; left out, they
+ * are one 0. */
 static motet_status zero_list(mt_op_context *c, int zero_input, int32_t shift, const int32_t **out, int64_t *count)
 {
     const motet_tensor *zeros = mt_in(c, zero_input);
@@ -85,7 +86,12 @@ static motet_status zero_list(mt_op_context *c, int zero_input, int32_t shift, c
     MT_TRY(mt_values(c, zeros, MOTET_INT32, &values));
     MT_TRY(mt_scratch_array(c, *count, sizeof(int32_t), &memory));
     int32_t *list = memory;
-    for (int64_t i = 0; i < *count; i++) list[i] = (values ? ((const int32_t *)values)[i] : 0) + shift;
+    bool differ = false;
+    for (int64_t i = 0; i < *count; i++) {
+        list[i] = (values ? ((const int32_t *)values)[i] : 0) + shift;
+        differ |= list[i] != list[0];
+    }
+    if (*count > 1 && !differ) *count = 1;
     *out = list;
     return MOTET_OK;
 }

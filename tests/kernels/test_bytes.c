@@ -125,12 +125,18 @@ static void check_product(mt_pool *pool, int64_t m, int64_t n, int64_t k, bool a
                    (value_of(b[x * n + i % n], b_signed) - zb.plain[i % n]);
         assert_int_equal(((int32_t *)c)[i], (int32_t)(uint32_t)(uint64_t)sum);
     }
-    g.result.scale = (mt_byte_list){scale, 0, 1};
-    g.result.bias = (mt_byte_list){bias, 0, 1};
-    g.result.activate = negate;
-    mt_byte_gemm_run(pool, &g, 1, &rows, &weights, &results[1]);
-    for (int64_t i = 0; i < m * n; i++)
-        assert_true(((float *)again)[i] == -((float)((int32_t *)c)[i] * scale[i % n] + bias[i % n]));
+    for (int kind = 0; kind < 6; kind++) {
+        bool many_scales = kind % 2, many_biases = kind / 2 == 1, no_bias = kind / 2 == 2;
+        g.result.scale = (mt_byte_list){scale, 0, many_scales};
+        g.result.bias = no_bias ? (mt_byte_list){0} : (mt_byte_list){bias, 0, many_biases};
+        g.result.activate = kind == 3 ? negate : NULL;
+        mt_byte_gemm_run(pool, &g, 1, &rows, &weights, &results[1]);
+        for (int64_t i = 0; i < m * n; i++) {
+            float wanted = (float)((int32_t *)c)[i] * scale[many_scales ? i % n : 0];
+            if (!no_bias) wanted += bias[many_biases ? i % n : 0];
+            assert_true(((float *)again)[i] == (kind == 3 ? -wanted : wanted));
+        }
+    }
     guarded_end(a, m * row);
     guarded_end(b, k * n);
     guarded_end(packed, packed_size);
@@ -208,12 +214,18 @@ static void check_conv(mt_pool *pool, const mt_conv *v, bool x_signed, bool w_si
         }
         assert_int_equal(((int32_t *)y)[i], (int32_t)sum);
     }
-    result.scale = (mt_byte_list){scale, 1, 0};
-    result.bias = (mt_byte_list){bias, 1, 0};
-    mt_byte_conv_run(pool, v, x, flip, prepared, &result, room, again);
-    for (int64_t i = 0; i < outputs; i++) {
-        int64_t filter = i / s->out_count % filters;
-        assert_true(((float *)again)[i] == (float)((int32_t *)y)[i] * scale[filter] + bias[filter]);
+    for (int kind = 0; kind < 6; kind++) {
+        bool many_scales = kind % 2, many_biases = kind / 2 == 1, no_bias = kind / 2 == 2;
+        result.scale = (mt_byte_list){scale, many_scales, 0};
+        result.bias = no_bias ? (mt_byte_list){0} : (mt_byte_list){bias, many_biases, 0};
+        result.activate = kind == 3 ? negate : NULL;
+        mt_byte_conv_run(pool, v, x, flip, prepared, &result, room, again);
+        for (int64_t i = 0; i < outputs; i++) {
+            int64_t filter = i / s->out_count % filters;
+            float wanted = (float)((int32_t *)y)[i] * scale[many_scales ? filter : 0];
+            if (!no_bias) wanted += bias[many_biases ? filter : 0];
+            assert_true(((float *)again)[i] == (kind == 3 ? -wanted : wanted));
+        }
     }
     guarded_end(x, inputs);
     guarded_end(w, filters * k);
