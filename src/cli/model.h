@@ -65,7 +65,7 @@ bool model_leave_out(const char *command, motet_session_options *options, const 
 #define MODEL_PASS_HELP                                                                                                \
     "      --no-pass NAME      leave this rewriting of the graph out (may be repeated): fold, branch, identity,\n"     \
     "                          common, transpose, forest, norm, attention, skip, gelu, integer, stem,\n"               \
-    "                          epilogue, projections, range\n"
+    "                          epilogue, projections, range, strassen\n"
 
 /* Tensors with their names, the names owned by the session or whoever gave them. */
 typedef struct model_values {

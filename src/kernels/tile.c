@@ -21,7 +21,8 @@ static void float_row(const mt_tile *t, int i, int first)
     for (int64_t k = 0; k < t->k; k++) {
         float a = ((const float *)t->a)[i * t->a_row + k * t->a_step];
         const float *b = b_at(t, k, first);
-        for (int j = 0; j < MT_TILE_COLUMNS; j++) sums[j] += a * b[j];
+        for (int j = 0; j < MT_TILE_COLUMNS; j++)
+            sums[j] += a * (t->b_sign ? b[j] + (float)t->b_sign * b[t->b_other + j] : b[j]);
     }
     for (int j = 0; j < columns_from(t, first); j++) c[j] = t->alpha * sums[j] + (t->add ? c[j] : 0);
 }

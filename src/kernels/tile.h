@@ -21,8 +21,10 @@ typedef struct mt_tile {
     const void *b; /* B(k, j) is word k * b_row + j; columns from MT_TILE_COLUMNS on are in the next panel */
     int64_t b_row, b_panel;
     int64_t b_run,
-        b_jump; /* unless b_run is 0, B goes on b_jump words further after every b_run rows, which divide k */
-    void *c;    /* C(i, j) is word i * c_row + j */
+        b_jump;      /* unless b_run is 0, B goes on b_jump words further after every b_run rows, which divide k */
+    int b_sign;      /* unless 0, which only whole tiles of float32 may have: B is the sum (1) or the difference (-1) */
+    int64_t b_other; /* of what lies there and so many words further on */
+    void *c;         /* C(i, j) is word i * c_row + j */
     int64_t c_row;
     int rows, columns; /* of C, from 1 up; panels are read to the end */
     float alpha;       /* 1 for bytes */

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "kernels/strassen.h"
+
 /* --- plain loops ---------------------------------------------------------------------------------------------- */
 
 /* Rows begin .. end-1 of one product of dense matrices. */
@@ -173,7 +175,25 @@ motet_status mt_matmul_pack(mt_op_context *c, int i, const mt_gemm *shape, int64
     return MOTET_OK;
 }
 
+enum { MOST_PROJECTIONS = 3 };
+
 /* --- MatMul --------------------------------------------------------------------------------------------------- */
+
+/* `count` products of the same rows, B packed. */
+static motet_status multiply_packed(mt_op_context *c, const mt_gemm *shape, int64_t count, const float *a,
+                                    const float *const *b, float *const *out)
+{
+    const float *rows[MOST_PROJECTIONS];
+    void *room;
+    if (mt_attr_int(c, "strassen", 0) && mt_strassen_fits(shape)) {
+        MT_TRY(mt_scratch_array(c, mt_strassen_room(shape), sizeof(float), &room));
+        mt_strassen_run(c->pool, shape, count, a, b, room, out);
+        return MOTET_OK;
+    }
+    for (int64_t i = 0; i < count; i++) rows[i] = a;
+    mt_sgemm_batch(c->pool, shape, count, rows, b, out);
+    return MOTET_OK;
+}
 
 /* Any stack of rows times one matrix of weights: one tall product. */
 static motet_status multiply_weights(mt_op_context *c, const mt_matmul *plan, const void *a, const float *b,
@@ -185,8 +205,7 @@ static motet_status multiply_weights(mt_op_context *c, const mt_matmul *plan, co
     if (!mt_gemm_fits(&shape)) return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
     MT_TRY(mt_matmul_pack(c, 1, &shape, 1, &b));
     shape.b_packed = true;
-    mt_sgemm(c->pool, &shape, a, b, out);
-    return MOTET_OK;
+    return multiply_packed(c, &shape, 1, a, &b, (float *[]){out});
 }
 
 motet_status mt_op_matmul(mt_op_context *c)
@@ -247,15 +266,15 @@ motet_status mt_op_matmul_fused(mt_op_context *c)
  * each, all of it float32. What attention takes its queries, keys and values from is one product so. */
 motet_status mt_op_projections(mt_op_context *c)
 {
-    enum { MOST = 3 };
     const motet_tensor *a, *w;
-    const float *rows[MOST], *packed[MOST], *bias[MOST];
-    float *made[MOST];
+    const float *packed[MOST_PROJECTIONS], *bias[MOST_PROJECTIONS];
+    float *made[MOST_PROJECTIONS];
     mt_gemm shape = {0};
     int count = c->in_count / 2;
     MT_TRY(mt_need(c, 0, &a));
     if (a->type != MOTET_FLOAT) return mt_op_fail_type(c, 0);
-    if (count > MOST) return mt_op_fail(c, MOTET_ERROR_LIMIT, "%d products: at most %d are supported", count, MOST);
+    if (count > MOST_PROJECTIONS)
+        return mt_op_fail(c, MOTET_ERROR_LIMIT, "%d products: at most %d are supported", count, MOST_PROJECTIONS);
     for (int i = 0; i < count; i++) {
         mt_matmul plan;
         motet_tensor *out;
@@ -273,13 +292,11 @@ motet_status mt_op_projections(mt_op_context *c)
         MT_TRY(mt_out(c, i, MOTET_FLOAT, plan.rank, plan.dims, &out));
         packed[i] = w->data;
         MT_TRY(mt_matmul_pack(c, 1 + 2 * i, &shape, 1, &packed[i]));
-        rows[i] = a->data;
         made[i] = out->data;
     }
     shape.b_packed = true;
     shape.epilogue.column_biases = bias;
-    mt_sgemm_batch(c->pool, &shape, count, rows, packed, made);
-    return MOTET_OK;
+    return multiply_packed(c, &shape, count, a->data, packed, made);
 }
 
 /* --- Gemm ----------------------------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "kernels/bytes.h"
 #include "kernels/fast_conv.h"
 #include "kernels/gemm.h"
+#include "kernels/strassen.h"
 
 static double now(clockid_t clock)
 {
@@ -120,6 +121,18 @@ static void run_product(void *context)
     mt_sgemm(NULL, &p->shape, p->a, p->b, p->c);
 }
 
+typedef struct quarters {
+    mt_gemm shape;
+    const float *a, *b;
+    float *room, *c;
+} quarters;
+
+static void run_strassen(void *context)
+{
+    const quarters *q = context;
+    mt_strassen_run(NULL, &q->shape, 1, q->a, &q->b, q->room, (float *[]){q->c});
+}
+
 typedef struct convolution {
     mt_conv conv;
     float *x, *w, *y, *packed;
@@ -197,6 +210,22 @@ static void bench_product(int64_t m, int64_t n, int64_t k, bool packed)
     mt_free(p.a);
     mt_free(p.b);
     mt_free(p.c);
+}
+
+/* By the operations of the definition. */
+static void bench_strassen(int64_t m, int64_t n, int64_t k)
+{
+    char name[80];
+    float *a = floats(m * k), *b = floats(n * k);
+    quarters q = {.shape = mt_gemm_plain(m, n, k), .a = a, .b = b, .c = floats(m * n)};
+    q.room = floats(mt_strassen_room(&q.shape));
+    q.shape.b_packed = true;
+    snprintf(name, sizeof name, "strassen %ld x %ld x %ld", (long)m, (long)n, (long)k);
+    report(&(job){name, 2.0 * (double)m * (double)n * (double)k, run_strassen, &q}, float_peak);
+    mt_free(a);
+    mt_free(b);
+    mt_free(q.room);
+    mt_free(q.c);
 }
 
 static mt_conv conv_of(int64_t channels, int64_t filters, int64_t groups, int64_t in, int64_t kernel, int64_t stride,
@@ -279,6 +308,7 @@ int main(int count, char **words)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         bench_product(shapes[i][0], shapes[i][1], shapes[i][2], true);
     bench_product(149, 768, 768, false);
+    for (size_t i = 0; i < 4; i++) bench_strassen(shapes[i][0], shapes[i][1], shapes[i][2]);
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) bench_bytes(shapes[i][0], shapes[i][1], shapes[i][2]);
     bench_byte_conv("byte conv 512 -> 512, 3 taps / 2, 9599", 512, 512, 1, 9599, 3, 2, 0);
     bench_byte_conv("byte conv 768 -> 768 in 16 groups", 768, 768, 16, 149, 128, 1, 64);

@@ -19,6 +19,7 @@
 #include "kernels/gemm.h"
 #include "kernels/math.h"
 #include "kernels/rows.h"
+#include "kernels/strassen.h"
 
 /* --- help ----------------------------------------------------------------------------------------------------- */
 
@@ -723,6 +724,98 @@ static void fast_convolutions_fit_large_shapes(void **state)
     }
 }
 
+/* --- products with fewer multiplications ---------------------------------------------------------------------- */
+
+/* `count` products of rows that lie `apart` further than they must, alone and with an epilogue, against the plain one.
+ */
+static double check_strassen(mt_pool *pool, int64_t m, int64_t n, int64_t k, int64_t apart, int count)
+{
+    enum { MOST = 3 };
+    mt_gemm s = mt_gemm_plain(m, n, k);
+    double *wanted = mt_alloc((size_t)(m * n) * sizeof *wanted), worst_of_all = 0;
+    guarded packed[MOST], room = guarded_make(mt_strassen_room(&s)), c[MOST], again[MOST];
+    float *a, *b[MOST], *bias = random_floats(n), *made[MOST];
+    const float *weights[MOST], *biases[] = {bias, NULL, bias};
+    s.lda += apart;
+    s.ldc += apart;
+    a = random_floats(m * s.lda);
+    for (int i = 0; i < count; i++) {
+        b[i] = random_floats(n * k);
+        packed[i] = guarded_make(mt_sgemm_packed_size(&s));
+        mt_sgemm_pack(NULL, &s, b[i], packed[i].values);
+        weights[i] = packed[i].values;
+        c[i] = guarded_make(m * s.ldc);
+        again[i] = guarded_make(m * s.ldc);
+        made[i] = c[i].values;
+    }
+    s.b_packed = true;
+    mt_strassen_run(NULL, &s, count, a, weights, room.values, made);
+    for (int i = 0; i < count; i++) made[i] = again[i].values;
+    s.epilogue = (mt_epilogue){.column_biases = biases, .activate = negate};
+    mt_strassen_run(pool, &s, count, a, weights, room.values, made);
+    guarded_check(&room);
+    for (int i = 0; i < count; i++) {
+        mt_gemm plain = s;
+        plain.b_packed = false;
+        plain_gemm(&plain, a, b[i], c[i].values, wanted);
+        for (int64_t row = 0; row < m; row++) {
+            const float *own = c[i].values + row * s.ldc, *other = again[i].values + row * s.ldc;
+            assert_close(own, wanted + row * n, n, k);
+            worst_of_all = fmax(worst_of_all, largest_error(own, wanted + row * n, n));
+            for (int64_t j = 0; j < n; j++) assert_true(other[j] == -(own[j] + (biases[i] ? bias[j] : 0)));
+            for (int64_t j = n; j < s.ldc; j++) assert_true(own[j] == -1234.5f && other[j] == -1234.5f);
+        }
+        guarded_check(&c[i]);
+        guarded_check(&again[i]);
+        mt_free(b[i]);
+        mt_free(packed[i].all);
+        mt_free(c[i].all);
+        mt_free(again[i].all);
+    }
+    mt_free(a);
+    mt_free(bias);
+    mt_free(wanted);
+    mt_free(room.all);
+    return worst_of_all;
+}
+
+/* Rows beyond the halves or none, several blocks of rows, slices of k of two lengths. */
+static void strassen_of_random_shapes(void **state)
+{
+    (void)state;
+    mt_pool *pool = two_threads();
+    for (int round = 0; round < 24; round++) {
+        int64_t m = 23 + random_up_to(round % 6 ? 70 : 600), n = 64 * random_up_to(round % 6 ? 4 : 2);
+        int64_t k = 2 * random_up_to(round % 8 ? 60 : 2000);
+        check_strassen(pool, m, n, k, round % 3, (int)random_up_to(3));
+    }
+    mt_pool_destroy(pool);
+}
+
+static void strassen_keeps_its_promised_error(void **state)
+{
+    (void)state;
+    assert_true(check_strassen(NULL, 149, 64, 768, 0, 1) < 2e-5);
+}
+
+static void strassen_fits_large_shapes(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t m, n, k;
+        bool fits;
+    } cases[] = {{149, 768, 768, true},  {149, 3072, 768, true}, {149, 768, 3072, true}, {499, 512, 512, true},
+                 {149, 700, 768, false}, {149, 768, 769, false}, {32, 768, 768, false},  {149, 64, 768, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        mt_gemm s = mt_gemm_plain(cases[i].m, cases[i].n, cases[i].k);
+        assert_false(mt_strassen_fits(&s));
+        s.b_packed = true;
+        assert_int_equal(mt_strassen_fits(&s), cases[i].fits);
+        s.beta = 1;
+        assert_false(mt_strassen_fits(&s));
+    }
+}
+
 /* --- every level ---------------------------------------------------------------------------------------------- */
 
 /* The group once for every level that this processor has. */
@@ -748,6 +841,8 @@ int main(void)
         cmocka_unit_test(activations_of_every_length),
         cmocka_unit_test(fast_convolutions_of_random_shapes),
         cmocka_unit_test(fast_convolutions_keep_their_promised_errors),
+        cmocka_unit_test(strassen_of_random_shapes),
+        cmocka_unit_test(strassen_keeps_its_promised_error),
     };
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(functions_keep_their_promised_errors),
@@ -756,6 +851,7 @@ int main(void)
         cmocka_unit_test(halves_round_to_even),
         cmocka_unit_test(moments_do_not_cancel),
         cmocka_unit_test(fast_convolutions_fit_large_shapes),
+        cmocka_unit_test(strassen_fits_large_shapes),
     };
     int failed = cmocka_run_group_tests_name("kernels", tests, NULL, NULL);
     for (int level = 0; level < MT_CPU_LEVELS; level++)

@@ -183,23 +183,13 @@ static void each_pass_has_a_switch(void **state)
 static void numbers_stay_whatever_is_left_out(void **state)
 {
     (void)state;
-    static const char *const sets[] = {NULL,
-                                       "attention",
-                                       "norm",
-                                       "skip",
-                                       "gelu",
-                                       "epilogue",
-                                       "common",
-                                       "transpose",
-                                       "identity",
-                                       "fold",
-                                       "branch",
-                                       "forest",
-                                       "integer",
-                                       "stem",
-                                       "range",
-                                       "projections",
-                                       "attention,norm,skip,gelu,stem,epilogue,common,transpose,identity,fold"};
+    static const char *const sets[] = {
+        NULL,          "attention", "norm",
+        "skip",        "gelu",      "epilogue",
+        "common",      "transpose", "identity",
+        "fold",        "branch",    "forest",
+        "integer",     "stem",      "range",
+        "projections", "strassen",  "attention,norm,skip,gelu,stem,epilogue,common,transpose,identity,fold"};
     for (int i = 0; i < STYLES; i++) {
         piece bytes = encoder_model(styles[i], LAYERS);
         motet_session *plain = open_model(bytes, NULL, true, 1);
@@ -216,6 +206,58 @@ static void numbers_stay_whatever_is_left_out(void **state)
         motet_tensor_destroy(x);
         motet_tensor_destroy(expected);
         motet_session_close(plain);
+    }
+}
+
+/* Three projections to 512 columns, combined, through a product without bias. */
+static piece wide_model(void)
+{
+    encoder e = {.style = LEGACY};
+    const char *square = "512 512", *parts[3];
+    for (int i = 0; i < 3; i++) {
+        const char *product = put(&e, "MatMul", NONE, "input_values", weights(&e, square, 0, 0.05), NULL);
+        parts[i] = put(&e, "Add", NONE, product, weights(&e, "512", 0, 1), NULL);
+    }
+    const char *sum = put(&e, "Add", NONE, parts[0], put(&e, "Mul", NONE, parts[1], parts[2], NULL), NULL);
+    const char *wide = put(&e, "MatMul", NONE, sum, weights(&e, square, 0, 0.05), NULL);
+    e.all = JOIN(e.all, node("Identity", wide, "y", NONE), input("input_values", MOTET_FLOAT, "rows 512"), output("y"));
+    return model(17, e.all);
+}
+
+static motet_tensor *run_wide(piece bytes, int rows, const char *without, bool reference, int threads)
+{
+    motet_session *session = open_model(bytes, without, reference, threads);
+    motet_tensor *x = waveform(rows, 512), *y = run(session, x, NULL);
+    motet_tensor_destroy(x);
+    motet_session_close(session);
+    return y;
+}
+
+static bool same_bytes(const motet_tensor *a, const motet_tensor *b)
+{
+    return memcmp(motet_tensor_const_data(a), motet_tensor_const_data(b),
+                  (size_t)motet_tensor_count(a) * sizeof(float)) == 0;
+}
+
+/* Other roundings tell that it is done: for many rows, by any number of threads, unless the pass is left out. */
+static void wide_products_go_strassens_way(void **state)
+{
+    (void)state;
+    piece bytes = wide_model();
+    for (int rows = 20; rows <= 110; rows += 90) {
+        motet_tensor *exact = run_wide(bytes, rows, NULL, true, 1),
+                     *plain = run_wide(bytes, rows, "strassen", false, 1);
+        motet_tensor *fast = run_wide(bytes, rows, NULL, false, 1);
+        assert_int_equal(same_bytes(fast, plain), rows == 20);
+        assert_true(largest_difference(fast, exact) < 1e-4 && largest_difference(plain, exact) < 1e-4);
+        for (int threads = 2; threads <= 3; threads++) {
+            motet_tensor *again = run_wide(bytes, rows, NULL, false, threads);
+            assert_true(same_bytes(again, fast));
+            motet_tensor_destroy(again);
+        }
+        motet_tensor_destroy(exact);
+        motet_tensor_destroy(plain);
+        motet_tensor_destroy(fast);
     }
 }
 
@@ -267,6 +309,7 @@ int main(void)
         cmocka_unit_test_teardown(so_do_quantised_ones, teardown),
         cmocka_unit_test_teardown(each_pass_has_a_switch, teardown),
         cmocka_unit_test_teardown(numbers_stay_whatever_is_left_out, teardown),
+        cmocka_unit_test_teardown(wide_products_go_strassens_way, teardown),
         cmocka_unit_test_teardown(every_shape_has_its_own_numbers, teardown),
         cmocka_unit_test_teardown(threads_change_nothing, teardown),
     };

@@ -14,7 +14,7 @@ motet_status mt_fuse(mt_model *model, mt_pass_set without, mt_evaluator evaluate
                   {MT_PASS_ATTENTION, mt_pass_attention}, {MT_PASS_TRANSPOSE, mt_pass_transpose},
                   {MT_PASS_SKIP, mt_pass_skip},           {MT_PASS_STEM, mt_pass_stem},
                   {MT_PASS_EPILOGUE, mt_pass_epilogue},   {MT_PASS_PROJECTIONS, mt_pass_projections},
-                  {MT_PASS_RANGE, mt_pass_range}};
+                  {MT_PASS_RANGE, mt_pass_range},         {MT_PASS_STRASSEN, mt_pass_strassen}};
     if (!(without >> MT_PASS_FOREST & 1)) MT_TRY(mt_pass_forest(model, evaluate, context));
     for (size_t i = 0; i < sizeof passes / sizeof *passes; i++)
         if (!(without >> passes[i].pass & 1)) MT_TRY(passes[i].run(model));

@@ -47,6 +47,7 @@ typedef enum mt_pass {
     MT_PASS_EPILOGUE,
     MT_PASS_PROJECTIONS,
     MT_PASS_RANGE,
+    MT_PASS_STRASSEN,
     MT_PASSES
 } mt_pass;
 
@@ -78,6 +79,7 @@ motet_status mt_pass_stem(mt_model *model);        /* a small convolution and it
 motet_status mt_pass_epilogue(mt_model *model);    /* bias and activation into products */
 motet_status mt_pass_projections(mt_model *model); /* products of the same rows */
 motet_status mt_pass_range(mt_model *model);       /* what will be quantised, and its range */
+motet_status mt_pass_strassen(mt_model *model);    /* products that may multiply less */
 
 /* What is computed of the leaves of trees that are summed becomes their weights, and the trees one node. */
 motet_status mt_pass_forest(mt_model *model, mt_evaluator evaluate, void *context);

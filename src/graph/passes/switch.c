@@ -13,7 +13,7 @@ static const char *const names_of[MT_PASSES] = {
     [MT_PASS_ATTENTION] = "attention", [MT_PASS_INTEGER] = "integer",
     [MT_PASS_GELU] = "gelu",           [MT_PASS_STEM] = "stem",
     [MT_PASS_EPILOGUE] = "epilogue",   [MT_PASS_PROJECTIONS] = "projections",
-    [MT_PASS_RANGE] = "range",
+    [MT_PASS_RANGE] = "range",         [MT_PASS_STRASSEN] = "strassen",
 };
 
 static motet_status fail_unknown(const char *name, size_t length)

@@ -16,6 +16,8 @@ typedef __m256 vector;
 #define broadcast(a)      _mm256_broadcast_ss(a)
 #define load(b)           _mm256_loadu_ps(b)
 #define multiply(c, a, b) _mm256_fmadd_ps(a, b, c)
+#define plus(a, b)        _mm256_add_ps(a, b)
+#define minus(a, b)       _mm256_sub_ps(a, b)
 
 static inline void store(const mt_tile *t, int i, __m256 c0, __m256 c1)
 {

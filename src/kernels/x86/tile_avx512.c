@@ -16,6 +16,8 @@ typedef __m512 vector;
 #define broadcast(a)      _mm512_set1_ps(*(a))
 #define load(b)           _mm512_loadu_ps(b)
 #define multiply(c, a, b) _mm512_fmadd_ps(a, b, c)
+#define plus(a, b)        _mm512_add_ps(a, b)
+#define minus(a, b)       _mm512_sub_ps(a, b)
 
 /* Whole rows go without masks: what a masked store wrote cannot be read until it is in the cache. */
 static inline void store(const mt_tile *t, int i, __m512 c0, __m512 c1)

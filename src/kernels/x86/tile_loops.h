@@ -5,6 +5,8 @@
  * element of A and of a register zero()                  an accumulator to begin with broadcast(a), load(b)   registers
  * of A and B multiply(c, a, b)       c + a * b store(t, i, c0, c1)     puts row i of a tile into C
  *
+ * and, where B may be the sum or difference of two, plus(a, b), minus(a, b).
+ *
  * A tile is two registers wide. With few rows that makes too few sums to keep the units busy, as each waits for its
  * last step: so there are also tiles of eight registers. One function for each number of rows. */
 #include "kernels/x86/rows.h"
@@ -32,25 +34,32 @@ static inline mt_tile part_of(const mt_tile *t, int i, int j, int rows, int colu
     }
 #define STORE(i) store(t, i, c##i##0, c##i##1);
 
-#define TILE(n)                                                                                                        \
-    static void tile_##n(const mt_tile *t)                                                                             \
+#define TILE_OF(name, n, B)                                                                                            \
+    static void name(const mt_tile *t)                                                                                 \
     {                                                                                                                  \
         int64_t row = t->a_row, step = t->a_step, b_row = t->b_row, ahead_step = t->ahead_step;                        \
-        const word *p0 = t->a, *p3 = p0 + 3 * row, *p6 = p3 + 3 * row, *p9 = p6 + 3 * row, *b = t->b;                  \
+        const word *p0 = t->a, *p3 = p0 + 3 * row, *p6 = p3 + 3 * row, *p9 = p6 + 3 * row, *b = t->b,                  \
+                   *other = b + t->b_other;                                                                            \
         const char *ahead = t->ahead;                                                                                  \
         int64_t run = t->b_run ? t->b_run : t->k;                                                                      \
+        (void)other;                                                                                                   \
         MT_ROWS_##n(START);                                                                                            \
-        for (int64_t left = t->k; left > 0; left -= run, b += t->b_jump)                                               \
+        for (int64_t left = t->k; left > 0; left -= run, b += t->b_jump, other += t->b_jump)                           \
             for (int64_t k = run; k > 0; k--) {                                                                        \
-                vector b0 = load(b), b1 = load(b + LANES);                                                             \
+                vector b0 = B(0), b1 = B(LANES);                                                                       \
                 __builtin_prefetch(p0 + 64 * step);                                                                    \
                 __builtin_prefetch(ahead, 0, 2);                                                                       \
                 ahead += ahead_step;                                                                                   \
                 MT_ROWS_##n(STEP);                                                                                     \
-                p0 += step, p3 += step, p6 += step, p9 += step, b += b_row;                                            \
+                p0 += step, p3 += step, p6 += step, p9 += step, b += b_row, other += b_row;                            \
             }                                                                                                          \
         MT_ROWS_##n(STORE);                                                                                            \
     }
+
+#define PLAIN(at) load(b + (at))
+#define PLUS(at)  plus(load(b + (at)), load(other + (at)))
+#define MINUS(at) minus(load(b + (at)), load(other + (at)))
+#define TILE(n)   TILE_OF(tile_##n, n, PLAIN)
 
 #define WIDE_START(i) START(i##0) START(i##1) START(i##2) START(i##3)
 #define WIDE_PART(i, q)                                                                                                \
@@ -106,6 +115,26 @@ WIDE_TILE(2)
 WIDE_TILE(3)
 #endif
 
+#ifdef plus
+#if ROWS > 6
+TILE_OF(tile_of_sum, 12, PLUS)
+TILE_OF(tile_of_difference, 12, MINUS)
+#else
+TILE_OF(tile_of_sum, 6, PLUS)
+TILE_OF(tile_of_difference, 6, MINUS)
+#endif
+
+/* MT_TILE_ROWS by MT_TILE_COLUMNS, where B is a sum or a difference. */
+static void run_summed(const mt_tile *t)
+{
+    for (int i = 0; i < MT_TILE_ROWS; i += ROWS)
+        for (int j = 0; j < MT_TILE_COLUMNS; j += COLUMNS) {
+            mt_tile part = part_of(t, i, j, ROWS, COLUMNS);
+            (t->b_sign > 0 ? tile_of_sum : tile_of_difference)(&part);
+        }
+}
+#endif
+
 static const mt_tile_function tiles[] = {tile_1,  tile_2, tile_3, tile_4,
                                          tile_5,  tile_6,
 #if ROWS > 6
@@ -121,6 +150,12 @@ static const mt_tile_function wide_tiles[] = {wide_tile_1,
 
 void NAME(const mt_tile *t)
 {
+#ifdef plus
+    if (t->b_sign) {
+        run_summed(t);
+        return;
+    }
+#endif
     if (t->rows <= ROWS && t->columns <= COLUMNS) {
         tiles[t->rows - 1](t);
         return;
