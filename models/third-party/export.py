@@ -174,7 +174,7 @@ SEGMENTATION = {
 CAMPPLUS = {
     "name": "campplus", "version": "zh-en-common-advanced", "licence": "Apache-2.0, 3D-Speaker", "role": "embedding",
     "input": "kaldi-fbank", "fbank.bins": 80, "fbank.window": "povey", "fbank.scale": 1, "normalize": "mean",
-    "voice": 192, "threshold": 0.63,
+    "voice": 192, "threshold": 0.63, "similarity": 0.55,
 }
 
 

@@ -5,7 +5,7 @@ Prints: the equal error rate of print against piece; and for several settings of
 the speakers known, how many pieces of known speakers get the right name, a wrong one, or none, and how many pieces of
 the other half get a name.
 
-    .venv/bin/python tests/bench/known.py build/release/motet [--data FOLDER] [--piece 3] [--model FILE]
+    .venv/bin/python tests/bench/known.py build/release/motet [--data FOLDER] [--piece 3] [--model FILE] [--embedding FILE]
 """
 import argparse
 import csv
@@ -62,11 +62,13 @@ def main():
     parser.add_argument("--data", type=pathlib.Path, default=pathlib.Path(os.environ.get("MOTET_DATA", root / "../shared/data")))
     parser.add_argument("--piece", type=float, default=3)
     parser.add_argument("--model")
+    parser.add_argument("--embedding")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         cut(options.data, options.piece, folder)
-        found = vectors(options.motet, folder, ["--model", options.model] if options.model else [])
+        networks = {"--model": options.model, "--embedding": options.embedding}
+        found = vectors(options.motet, folder, [part for pair in networks.items() if pair[1] for part in pair])
     prints = {key.removesuffix(".enrol"): v for key, v in found.items() if key.endswith(".enrol")}
     pieces = [(key.rsplit(".", 1)[0], v) for key, v in found.items() if not key.endswith(".enrol")]
     pieces = [(who, v) for who, v in pieces if who in prints]
