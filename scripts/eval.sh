@@ -4,8 +4,8 @@
 # With FOLDER, which holds .flac and .rttm: DER and JER of each recording and pooled (collar 0, overlap scored); the options
 # go to `motet diarize`, so that settings can be compared.
 # Without: every set that is there (real conversations in $MOTET_DATA, simulated ones in out/, the sample) by every model
-# in models/ and by the pair in models/third-party, with the number of speakers found out and given, and by Silero VAD with
-# the voices of motet-cnn.
+# in models/, by motet-cnn and pyannote's segmentation with the voices of CAM++ (models/third-party), with the number of
+# speakers found out and given, and by Silero VAD with the voices of motet-cnn.
 set -eu
 cd "$(dirname "$0")/.."
 motet=$1
@@ -76,6 +76,14 @@ if [ -f "$silero" ]; then
     cp models/sidecars/silero_vad.json "$out/silero_vad.onnx.json"
 fi
 
+# pair NAME MODEL: its turns on the set, voices by CAM++.
+pair() {
+    diarize_set "$out/$set" "$out/turns" -m "$2" -e models/third-party/campplus.onnx
+    summary "$set" "$1" "$out/$set" "$out/turns"
+    diarize_set "$out/$set" "$out/turns" given -m "$2" -e models/third-party/campplus.onnx
+    summary "$set" "$1, given" "$out/$set" "$out/turns"
+}
+
 echo "DER at collar 0 and at 0.25 s (md-eval: on each side of a boundary), overlap scored; missed, false alarm, confusion"
 echo "and JER at collar 0; recordings with the right number of speakers; F1 of speech (10 ms, no collar)."
 printf '%-24s %-26s %6s %6s %7s %7s %7s %6s  %7s  %6s\n' set with "DER 0" "0.25" missed false confus. JER number speech
@@ -87,11 +95,8 @@ for set in $sets; do
         diarize_set "$out/$set" "$out/turns" given -m "$model"
         summary "$set" "$name, number given" "$out/$set" "$out/turns"
     done
-    pair="-m models/third-party/pyannote-segmentation-3.0.onnx -e models/third-party/campplus.onnx"
-    diarize_set "$out/$set" "$out/turns" $pair
-    summary "$set" "pyannote + campplus" "$out/$set" "$out/turns"
-    diarize_set "$out/$set" "$out/turns" given $pair
-    summary "$set" "pyannote + campplus, given" "$out/$set" "$out/turns"
+    pair "motet-cnn + campplus" models/motet-cnn.onnx
+    pair "pyannote + campplus" models/third-party/pyannote-segmentation-3.0.onnx
     if [ -f "$out/silero_vad.onnx" ]; then
         diarize_set "$out/$set" "$out/turns" -m "$out/silero_vad.onnx" -e models/motet-cnn.onnx
         summary "$set" "silero + motet-cnn" "$out/$set" "$out/turns"

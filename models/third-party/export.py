@@ -96,11 +96,12 @@ class Segmentation(Network):
         self.lstm = torch.nn.LSTM(60, shape["hidden_size"], shape["num_layers"], batch_first=True, bidirectional=True)
         self.lstm.load_state_dict(lstm)
 
-    def norm(self, x, name):
-        return F.instance_norm(x, weight=self.w(f"{name}.weight"), bias=self.w(f"{name}.bias"))
+    def norm(self, x, name, guard=1e-5):
+        return F.instance_norm(x, weight=self.w(f"{name}.weight"), bias=self.w(f"{name}.bias"), eps=guard)
 
     def forward(self, waveform):
-        x = self.norm(waveform[:, None], "sincnet.wav_norm1d")
+        # The guard against dividing by nothing is 1e-5 in the original, which is the power of a quiet recording.
+        x = self.norm(waveform[:, None], "sincnet.wav_norm1d", guard=1e-7)
         x = F.conv1d(x, self.w("sincnet.conv1d.0.weight"), stride=10).abs()
         for i in range(3):
             if i:
