@@ -20,7 +20,6 @@
 #include "kernels/strassen.h"
 
 #include <stdalign.h>
-#include <string.h>
 
 #include "kernels/simd.h"
 
@@ -239,13 +238,12 @@ static void finish(const work *w, const block *b, int64_t tile, float (*of)[SUM]
     put_together(of, quarters);
     for (quarter q = Q11; q <= Q22; q++) {
         mt_piece piece = {.item = b->item, .rows = MT_TILE_ROWS, .columns = MT_TILE_COLUMNS, .last = true};
-        float *near = quarters[q], *c = c_at(w, b, tile, q);
         piece.column = b->column + q % 2 * MT_TILE_COLUMNS;
-        piece.c = near;
+        piece.c = quarters[q];
         piece.c_row = MT_TILE_COLUMNS;
+        piece.to = c_at(w, b, tile, q);
+        piece.to_row = w->shape->ldc;
         mt_epilogue_run(&w->shape->epilogue, &piece);
-        for (int i = 0; i < MT_TILE_ROWS; i++, c += w->shape->ldc, near += MT_TILE_COLUMNS)
-            memcpy(c, near, MT_TILE_COLUMNS * sizeof *c);
     }
 }
 
@@ -264,7 +262,7 @@ static void run_rest(const work *w, const block *b, int panel)
     for (int64_t i = 0; i < b->rest; i += MT_TILE_ROWS) {
         int64_t row = 2 * w->half + i;
         piece.rows = t.rows = (int)least(MT_TILE_ROWS, b->rest - i);
-        piece.c = t.c = w->c[b->item] + row * s->ldc + piece.column;
+        piece.to = piece.c = t.c = w->c[b->item] + row * s->ldc + piece.column;
         t.a = w->a + row * s->lda + 2 * b->first;
         w->tile(&t);
         mt_epilogue_run(&s->epilogue, &piece);
