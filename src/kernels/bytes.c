@@ -134,28 +134,29 @@ static inline void to_floats_by_rows(way w, int columns, const surplus *e, by_ro
 }
 
 /* Most pieces are a panel wide: then the loops over columns become a few instructions. */
-MT_SIMD static void put_sums(way w, int columns, const surplus *e)
+MT_SIMD static void put_sums(const way *w, int columns, const surplus *e)
 {
     if (columns == MT_TILE_COLUMNS)
-        take_away(w, MT_TILE_COLUMNS, e);
+        take_away(*w, MT_TILE_COLUMNS, e);
     else
-        take_away(w, columns, e);
+        take_away(*w, columns, e);
 }
 
-MT_SIMD static void put_floats_by_columns(way w, int columns, const surplus *e, const float *scale, const float *bias)
+MT_SIMD static void put_floats_by_columns(const way *w, int columns, const surplus *e, const float *scale,
+                                          const float *bias)
 {
     if (columns == MT_TILE_COLUMNS)
-        to_floats_by_columns(w, MT_TILE_COLUMNS, e, scale, bias);
+        to_floats_by_columns(*w, MT_TILE_COLUMNS, e, scale, bias);
     else
-        to_floats_by_columns(w, columns, e, scale, bias);
+        to_floats_by_columns(*w, columns, e, scale, bias);
 }
 
-MT_SIMD static void put_floats_by_rows(way w, int columns, const surplus *e, by_row scale, by_row bias)
+MT_SIMD static void put_floats_by_rows(const way *w, int columns, const surplus *e, by_row scale, by_row bias)
 {
     if (columns == MT_TILE_COLUMNS)
-        to_floats_by_rows(w, MT_TILE_COLUMNS, e, scale, bias);
+        to_floats_by_rows(*w, MT_TILE_COLUMNS, e, scale, bias);
     else
-        to_floats_by_rows(w, columns, e, scale, bias);
+        to_floats_by_rows(*w, columns, e, scale, bias);
 }
 
 /* A list by columns from the first of a piece on; where one number is for all, it is repeated in `room`. */
@@ -173,7 +174,7 @@ static by_row rows_of(const mt_byte_list *list, int64_t row)
 }
 
 /* -0 is the bias that changes nothing, not even the sign of a zero. */
-static void put_floats(const mt_byte_finish *f, const mt_piece *p, int64_t row, way w, const surplus *e)
+static void put_floats(const mt_byte_finish *f, const mt_piece *p, int64_t row, const way *w, const surplus *e)
 {
     static const float minus_zero = -0.0f;
     float scales[WIDEST], biases[WIDEST];
@@ -204,9 +205,9 @@ void mt_byte_finish_run(const void *context, const mt_piece *p)
     if (!p->last) return;
     find_surplus(f, p, row, &e);
     if (r->scale.values)
-        put_floats(f, p, row, w, &e);
+        put_floats(f, p, row, &w, &e);
     else
-        put_sums(w, p->columns, &e);
+        put_sums(&w, p->columns, &e);
     if (!r->activate) return;
     activate_rows(r->activate, p);
     mt_piece_move(p);
