@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/digest.h"
 #include "core/status.h"
 
 static motet_status fail_io(const char *path, const char *doing)
@@ -136,16 +137,17 @@ motet_status motet_file_write(const char *path, const char *bytes, size_t length
 motet_status mt_file_identity(const char *path, char identity[17])
 {
     enum { BLOCK = 65536 };
-    static const uint64_t START = 0xcbf29ce484222325u, PRIME = 0x100000001b3u;
     unsigned char block[BLOCK];
-    uint64_t hash = START;
+    uint64_t words[2];
+    mt_digest digest;
     FILE *in = fopen(path, "rb");
     if (!in) return fail_io(path, "read");
-    for (size_t count; (count = fread(block, 1, sizeof block, in)) > 0;)
-        for (size_t i = 0; i < count; i++) hash = (hash ^ block[i]) * PRIME;
+    mt_digest_begin(&digest);
+    for (size_t count; (count = fread(block, 1, sizeof block, in)) > 0;) mt_digest_add(&digest, block, count);
     bool failed = ferror(in);
     fclose(in);
     if (failed) return fail_io(path, "read");
-    snprintf(identity, 17, "%016" PRIx64, hash);
+    mt_digest_end(&digest, words);
+    snprintf(identity, 17, "%016" PRIx64, words[0]);
     return MOTET_OK;
 }

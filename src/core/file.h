@@ -12,8 +12,8 @@ typedef struct mt_part {
 /* As motet_file_write, with the parts one after the other. */
 motet_status mt_file_write_parts(const char *path, const mt_part *parts, size_t count);
 
-/* 16 hexadecimal digits and a NUL into `identity`: the FNV-1a hash (Fowler, Noll, Vo; 64 bits) of a file's bytes. It
- * tells two files apart that nobody made alike on purpose. Errors: IO. */
+/* 16 hexadecimal digits and a NUL into `identity`, from the digest of a file's bytes (core/digest.h). Voiceprints keep
+ * it: it must stay as it is. Errors: IO. */
 motet_status mt_file_identity(const char *path, char identity[17]);
 
 #endif

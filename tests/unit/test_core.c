@@ -5,11 +5,14 @@
 #include <stdint.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
+#include "core/file.h"
 #include "core/memory.h"
 #include "core/narrow.h"
 #include "core/pool.h"
@@ -246,6 +249,34 @@ static void a_worker_that_is_held_up_is_left_alone(void **state)
     assert_true(w.by_worker < LOOPS / 2);
 }
 
+/* What voiceprints hold may never change. */
+static void files_are_told_apart(void **state)
+{
+    (void)state;
+    enum { SIZE = 200000 };
+    static char bytes[SIZE];
+    char path[] = "/tmp/motet-identity-XXXXXX", first[17], other[17];
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    for (int i = 0; i < SIZE; i++) bytes[i] = (char)(i * 31 >> 3);
+    assert_int_equal(motet_file_write(path, bytes, SIZE), MOTET_OK);
+    assert_int_equal(mt_file_identity(path, first), MOTET_OK);
+    assert_string_equal(first, "3a1b2421f93c7c00");
+    for (int i = 0; i < SIZE; i += SIZE / 7) {
+        bytes[i] ^= 1;
+        assert_int_equal(motet_file_write(path, bytes, SIZE), MOTET_OK);
+        assert_int_equal(mt_file_identity(path, other), MOTET_OK);
+        assert_string_not_equal(first, other);
+        bytes[i] ^= 1;
+    }
+    assert_int_equal(motet_file_write(path, bytes, SIZE - 1), MOTET_OK);
+    assert_int_equal(mt_file_identity(path, other), MOTET_OK);
+    assert_string_not_equal(first, other);
+    unlink(path);
+    assert_int_equal(mt_file_identity(path, other), MOTET_ERROR_IO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +289,7 @@ int main(void)
         cmocka_unit_test(lists_share_their_items),
         cmocka_unit_test(small_floats_round_to_the_nearest),
         cmocka_unit_test(packed_elements_come_back),
+        cmocka_unit_test(files_are_told_apart),
         cmocka_unit_test(every_block_runs_once),
         cmocka_unit_test(a_worker_that_is_held_up_is_left_alone),
     };
