@@ -11,10 +11,9 @@
 #define MT_SIMD
 #endif
 
-/* Before a loop: its turns are independent of each other, whatever its pointers point to. */
-#if defined(__clang__)
-#define MT_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
-#elif defined(__GNUC__)
+/* Before a loop: its turns are independent of each other, whatever its pointers point to. clang warns
+ * where it does not make use of that, and finds out by itself. */
+#if defined(__GNUC__) && !defined(__clang__)
 #define MT_INDEPENDENT _Pragma("GCC ivdep")
 #else
 #define MT_INDEPENDENT
