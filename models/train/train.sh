@@ -12,6 +12,7 @@ python=${PYTHON:-.venv/bin/python}
 export OMP_WAIT_POLICY=PASSIVE      # threads that wait by spinning take the core from the process that makes the data
 mkdir -p out/train
 $python models/train/corpus.py
+[ -f out/third-party/campplus.onnx ] || $python models/third-party/export.py
 $python models/train/teacher.py
 $python models/train/train.py "$@"
 $python models/train/export.py out/train/last.pt models/motet-cnn.onnx --threshold "${THRESHOLD:-0.63}"
