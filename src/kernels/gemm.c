@@ -154,6 +154,8 @@ void mt_sgemm_batch(mt_pool *pool, const mt_gemm *s, int64_t count, const float 
     product.panels = find_panels;
     product.source = &source;
     product.packed = s->b_packed ? (const void *const *)b : NULL;
+    product.plain = !s->b_packed && !s->b_transposed && s->m > FEW_ROWS ? (const void *const *)b : NULL;
+    product.plain_row = s->ldb;
     product.c = (void *const *)c;
     product.c_row = s->ldc;
     product.alpha = (float)s->alpha;

@@ -91,10 +91,29 @@ MT_SIMD void mt_piece_move(const mt_piece *p)
             for (int j = 0; j < columns; j++) to[i * to_row + j] = c[i * c_row + j];
 }
 
-/* Row `first` and column `column` of packed panels. */
-static const void *packed_at(const mt_product *p, int64_t item, int64_t first, int64_t column)
+/* What will be read next: panels as dense as those that are there, or, unless `row` is 0, what rows of so many bytes
+ * hold of them. NULL: not known. */
+typedef struct coming {
+    const char *start;
+    int64_t row;
+} coming;
+
+/* Row `first` and column `column` of B, where it lies as packed panels or plain rows. */
+static coming find_b(const mt_product *p, int64_t item, int64_t first, int64_t column)
 {
-    return from(p->packed[item], column * p->k + first * MT_TILE_COLUMNS);
+    if (p->packed) return (coming){from(p->packed[item], column * p->k + first * MT_TILE_COLUMNS), 0};
+    if (p->plain) return (coming){from(p->plain[item], first * p->plain_row + column), p->plain_row * MT_WORD};
+    return (coming){NULL, 0};
+}
+
+/* The part of it that the tile with this number, of `tiles`, asks for. Rows that are far apart: a line of each. */
+static void look_ahead(mt_tile *t, const coming *next, int64_t number, int64_t tiles, int64_t columns)
+{
+    enum { LINE = 64 };
+    int64_t share = parts_of(MT_TILE_COLUMNS * MT_WORD, tiles);
+    bool dense = next->start && !next->row, far = next->row && number < parts_of(columns * MT_WORD, LINE);
+    t->ahead_step = dense ? share : far ? next->row : 0;
+    t->ahead = dense ? next->start + number * share * t->k : far ? next->start + number * LINE : t->b;
 }
 
 /* One tile and what is to be done to it. Where no slice came before and none follows, that happens in the first cache,
@@ -117,10 +136,9 @@ static void run_tile(const mt_product *p, mt_tile *t, mt_piece *piece)
         mt_piece_move(piece);
 }
 
-/* All rows of a block times the columns [begin, end) of panels that are there, `width` columns at a time. As many bytes
- * will be read `ahead` as now from the panels. */
+/* All rows of a block times the columns [begin, end) of panels that are there, `width` columns at a time. */
 static void run_columns(const mt_product *p, const block *b, const mt_panels *panels, const mt_panel_place *place,
-                        const int32_t *sums, int64_t begin, int64_t end, int64_t width, const void *ahead)
+                        const int32_t *sums, int64_t begin, int64_t end, int64_t width, const coming *next)
 {
     mt_tile t = {.k = panels->depth, .alpha = p->alpha};
     mt_piece piece = {.item = b->item, .last = panels->first + panels->depth >= p->k};
@@ -131,8 +149,7 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
     t.b_run = p->run;
     t.b_jump = p->jump;
     t.add = panels->first > 0 || p->add;
-    t.ahead = ahead ? ahead : place->start;
-    t.ahead_step = ahead ? parts_of(MT_TILE_COLUMNS * MT_WORD, parts_of(b->rows, MT_TILE_ROWS)) : 0;
+    int64_t number = 0;
     for (piece.row = b->row; piece.row < b->row + b->rows; piece.row += MT_TILE_ROWS) {
         piece.rows = t.rows = (int)least(MT_TILE_ROWS, b->row + b->rows - piece.row);
         t.a = from(p->a[b->item], piece.row * (p->a_tiled ? p->k : p->a_row) + panels->first * t.a_step);
@@ -143,18 +160,18 @@ static void run_columns(const mt_product *p, const block *b, const mt_panels *pa
             piece.to = piece.c = (char *)p->c[b->item] + (piece.row * p->c_row + piece.column) * MT_WORD;
             piece.to_row = piece.c_row = p->c_row;
             t.b = from(place->start, column / MT_TILE_COLUMNS * place->panel);
+            look_ahead(&t, next, number++, parts_of(b->rows, MT_TILE_ROWS), panels->columns);
             run_tile(p, &t, &piece);
-            t.ahead += t.ahead_step * t.k;
         }
     }
 }
 
-/* `after`: what will be read after these panels, or NULL.
+/* `after`: what will be read after these panels.
  *
  * Few rows take several panels in one tile. Otherwise a few rows of A stay in the first cache while several panels come
  * from the second: shallow ones many, so that rows of C are written in long stretches. Packed ones go singly: each is
  * on its way while the one before it is used. */
-static void run_panels(const mt_product *p, const block *b, const mt_panels *panels, const void *after, void *room)
+static void run_panels(const mt_product *p, const block *b, const mt_panels *panels, const coming *after, void *room)
 {
     int32_t sums[MT_PANELS * MT_TILE_COLUMNS];
     mt_panel_place place = p->panels(p->source, panels, room, sums);
@@ -162,9 +179,9 @@ static void run_panels(const mt_product *p, const block *b, const mt_panels *pan
     if (!p->packed && together < 1 + CACHED / (panels->depth + 1)) together = 1 + CACHED / (panels->depth + 1);
     for (int64_t column = 0, end; column < panels->columns; column = end) {
         end = least(column + together * MT_TILE_COLUMNS, panels->columns);
-        bool more = p->packed && end < panels->columns;
-        run_columns(p, b, panels, &place, sums, column, end, width * MT_TILE_COLUMNS,
-                    more ? packed_at(p, b->item, panels->first, panels->column + end) : after);
+        coming next = *after;
+        if (p->packed && end < panels->columns) next = find_b(p, b->item, panels->first, panels->column + end);
+        run_columns(p, b, panels, &place, sums, column, end, width * MT_TILE_COLUMNS, &next);
     }
 }
 
@@ -179,15 +196,14 @@ static block find_block(const work *w, int64_t number)
 
 /* What the thread with block b, which has this number, will probably read after the panels at row `first` up to
  * `column`: the next panels of the slice, the next slice, or those of the block that it takes then. */
-static const void *find_next(const work *w, int64_t number, const block *b, int64_t first, int64_t column)
+static coming find_next(const work *w, int64_t number, const block *b, int64_t first, int64_t column)
 {
     const mt_product *p = w->product;
-    if (!p->packed) return NULL;
-    if (column < b->columns) return packed_at(p, b->item, first, b->column + column);
-    if (first + w->depth < p->k) return packed_at(p, b->item, first + w->depth, b->column);
-    if (number + w->threads >= p->count * w->down * w->across) return NULL;
+    if (column < b->columns) return find_b(p, b->item, first, b->column + column);
+    if (first + w->depth < p->k) return find_b(p, b->item, first + w->depth, b->column);
+    if (number + w->threads >= p->count * w->down * w->across) return (coming){NULL, 0};
     block next = find_block(w, number + w->threads);
-    return packed_at(p, next.item, 0, next.column);
+    return find_b(p, next.item, 0, next.column);
 }
 
 static void run_block(void *context, size_t number)
@@ -203,7 +219,8 @@ static void run_block(void *context, size_t number)
             mt_panels panels = {.item = b.item, .first = first, .column = b.column + column, .rows = b.rows};
             panels.depth = least(w->depth, p->k - first);
             panels.columns = least(at_once, b.columns - column);
-            run_panels(p, &b, &panels, find_next(w, (int64_t)number, &b, first, column + at_once), room);
+            coming after = find_next(w, (int64_t)number, &b, first, column + at_once);
+            run_panels(p, &b, &panels, &after, room);
         }
         first += w->depth;
     } while (first < p->k);

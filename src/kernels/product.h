@@ -58,9 +58,11 @@ typedef struct mt_product {
     int64_t run, jump; /* b_run and b_jump of the tiles, where panels lie so: then MT_PANELS fit into the room */
     mt_panel_function panels; /* where B comes from */
     const void *source;
-    const void *const *packed; /* B of every product where it lies as panels of k dense rows, one after the other: those
-                                * that come next are asked for early; NULL: B lies otherwise */
-    void *const *c;            /* rows c_row words apart */
+    const void *const *packed; /* B of every product where it lies as panels of k dense rows, one after the other, or */
+    const void *const *plain; /* as rows plain_row words apart, which are copied to panels: what comes next is asked for
+                               * early; NULL both: B lies otherwise */
+    int64_t plain_row;
+    void *const *c; /* rows c_row words apart */
     int64_t c_row;
     float alpha;
     bool add;
