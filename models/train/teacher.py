@@ -1,4 +1,4 @@
-"""A teacher of voices: what an encoder that heard two hundred thousand speakers thinks of ours.
+"""A teacher of voices: what an encoder that heard far more speakers thinks of ours.
 
 CAM++ (models/third-party; weights by 3D-Speaker, Apache-2.0; here as floats) tells clean voices apart better than our
 925 speakers can teach. So it listens to the clean sources, once, and the network learns to say the same of what is left of

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/byte_finish.h"
+#include "kernels/epilogue.h"
 #include "kernels/half.h"
 #include "kernels/simd.h"
 
@@ -186,14 +187,6 @@ static void put_floats(const mt_byte_finish *f, const mt_piece *p, int64_t row, 
         put_floats_by_rows(w, p->columns, e, rows_of(&scale, row), rows_of(&bias, row));
 }
 
-static void activate_rows(mt_activation activate, const mt_piece *p)
-{
-    if (p->c_row == p->columns)
-        activate(p->c, (int64_t)p->rows * p->columns);
-    else
-        for (int i = 0; i < p->rows; i++) activate((float *)p->c + i * p->c_row, p->columns);
-}
-
 /* What is to be activated stays where it is, in the first cache, until it has been. */
 void mt_byte_finish_run(const void *context, const mt_piece *p)
 {
@@ -209,7 +202,7 @@ void mt_byte_finish_run(const void *context, const mt_piece *p)
     else
         put_sums(&w, p->columns, &e);
     if (!r->activate) return;
-    activate_rows(r->activate, p);
+    mt_piece_activate(p, r->activate);
     mt_piece_move(p);
 }
 

@@ -23,6 +23,14 @@ MT_SIMD static void add_biases(float *c, int64_t c_row, int rows, int columns, c
     }
 }
 
+void mt_piece_activate(const mt_piece *p, mt_activation activate)
+{
+    if (p->c_row == p->columns)
+        activate(p->c, (int64_t)p->rows * p->columns);
+    else
+        for (int i = 0; i < p->rows; i++) activate((float *)p->c + i * p->c_row, p->columns);
+}
+
 void mt_epilogue_run(const void *context, const mt_piece *p)
 {
     const mt_epilogue *e = context;
@@ -32,9 +40,6 @@ void mt_epilogue_run(const void *context, const mt_piece *p)
     if (columns || rows)
         add_biases(p->c, p->c_row, p->rows, p->columns, rows ? rows + p->row : NULL,
                    columns ? columns + p->column : NULL);
-    if (e->activate && p->c_row == p->columns)
-        e->activate(p->c, (int64_t)p->rows * p->columns);
-    else if (e->activate)
-        for (int i = 0; i < p->rows; i++) e->activate((float *)p->c + i * p->c_row, p->columns);
+    if (e->activate) mt_piece_activate(p, e->activate);
     mt_piece_move(p);
 }

@@ -13,6 +13,9 @@ typedef struct mt_epilogue {
     mt_activation activate;            /* n elements of one row, in place */
 } mt_epilogue;
 
+/* Every row of a piece of floats, where it is. */
+void mt_piece_activate(const mt_piece *piece, mt_activation activate);
+
 /* An mt_product.finish; the context is an mt_epilogue. */
 void mt_epilogue_run(const void *context, const mt_piece *piece);
 
