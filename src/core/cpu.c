@@ -1,10 +1,11 @@
-/* The one piece of global state besides the test hook of core/memory: the level in use, settled when first asked for.
- * Two threads that ask at once settle it alike. */
+/* The one piece of global state besides the test hook of core/memory: the level in use and the second cache, settled
+ * when first asked for. Two threads that ask at once settle them alike. */
 #include "core/cpu.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *const names[MT_CPU_LEVELS] = {"scalar", "avx2", "avxvnni", "avx512", "avx512vnni"};
 
@@ -72,4 +73,30 @@ mt_cpu mt_cpu_level(void)
 void mt_cpu_force(mt_cpu level)
 {
     atomic_store_explicit(&settled, (int)level, memory_order_relaxed);
+}
+
+/* --- the second cache ----------------------------------------------------------------------------------------- */
+
+static mt_cache_shape ask_for_cache(void)
+{
+    mt_cache_shape found = {.sets = 512, .ways = 8}; /* a small one */
+#if defined(_SC_LEVEL2_CACHE_SIZE)
+    long size = sysconf(_SC_LEVEL2_CACHE_SIZE), ways = sysconf(_SC_LEVEL2_CACHE_ASSOC),
+         line = sysconf(_SC_LEVEL2_CACHE_LINESIZE);
+    bool known = size > 0 && size < 1 << 30 && ways > 0 && ways <= 64 && line == 64;
+    long sets = known ? size / (ways * line) : 0;
+    if (sets > 0 && (sets & (sets - 1)) == 0) found = (mt_cache_shape){(int)sets, (int)ways};
+#endif
+    return found;
+}
+
+mt_cache_shape mt_cpu_second_cache(void)
+{
+    static _Atomic mt_cache_shape shape; /* ways is 0: not asked for */
+    mt_cache_shape known = atomic_load_explicit(&shape, memory_order_relaxed);
+    if (known.ways == 0) {
+        known = ask_for_cache();
+        atomic_store_explicit(&shape, known, memory_order_relaxed);
+    }
+    return known;
 }

@@ -28,4 +28,12 @@ mt_cpu mt_cpu_level(void);
 /* For tests: from now on this level, which the processor must have. No kernel may be running. */
 void mt_cpu_force(mt_cpu level);
 
+/* The second cache: lines of 64 bytes, `sets` of them (a power of two), `ways` in each. What is not known is guessed.
+ */
+typedef struct mt_cache_shape {
+    int sets, ways;
+} mt_cache_shape;
+
+mt_cache_shape mt_cpu_second_cache(void);
+
 #endif

@@ -54,7 +54,7 @@ static motet_status host_keep(mt_op_context *c, int i, const mt_layout *layout, 
     void *memory;
     (void)i;
     MT_TRY(host_scratch(c, layout->bytes, &memory));
-    layout->fill(layout->context, memory);
+    layout->fill(layout->context, c->pool, memory);
     *out = memory;
     return MOTET_OK;
 }

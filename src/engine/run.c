@@ -246,13 +246,13 @@ static motet_status host_keep(mt_op_context *c, int i, const mt_layout *layout, 
 {
     mt_run *run = c->run;
     ptrdiff_t place = MT_LAYOUTS * (c->in - run->in + i) + layout->place;
-    return mt_keeper_find(run->plan->keeper, c->in[i], layout, &run->plan->kept[place], out);
+    return mt_keeper_find(run->plan->keeper, c->pool, c->in[i], layout, &run->plan->kept[place], out);
 }
 
 static const void *host_kept(mt_op_context *c, int i)
 {
     mt_run *run = c->run;
-    return atomic_load_explicit(&run->plan->kept[MT_LAYOUTS * (c->in - run->in + i)], memory_order_acquire);
+    return mt_keeper_look(&run->plan->kept[MT_LAYOUTS * (c->in - run->in + i)]);
 }
 
 static motet_status host_run_graph(mt_op_context *c, const mt_graph *graph, const motet_tensor *const *inputs,

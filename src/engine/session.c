@@ -259,6 +259,7 @@ static void give_run(motet_session *session, mt_run *run)
     run->next = session->idle;
     session->idle = run;
     pthread_mutex_unlock(&session->lock);
+    mt_keeper_go_on(session->plan->keeper);
 }
 
 /* Runs what has been fed, with what is known for its shapes; the first run on them finds out. */

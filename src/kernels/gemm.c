@@ -1,11 +1,13 @@
-/* Products of matrices as they come. B is brought into panels: packed ones are there already; a few rows of A (then
- * copying would cost as much as multiplying) read full panels of a plain B where they lie; otherwise panels are
- * copied, or transposed, when their turn comes. */
+/* Products of matrices as they come. B is brought into panels: packed ones are there already; full panels of a plain B
+ * are read where they lie by a few rows of A (then copying would cost as much as multiplying), and by many if all rows
+ * of a panel have room in the second cache; otherwise panels are copied, or transposed, when their turn comes. */
 #include "kernels/gemm.h"
 
 #include <limits.h>
+#include <stdalign.h>
 #include <string.h>
 
+#include "core/cpu.h"
 #include "core/tensor.h"
 #include "kernels/simd.h"
 
@@ -26,7 +28,7 @@ bool mt_gemm_fits(const mt_gemm *s)
 
 /* --- panels --------------------------------------------------------------------------------------------------- */
 
-static void copy_rows(const mt_loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
+MT_SIMD static void copy_rows(const mt_loose_float *b, int64_t ldb, int64_t depth, int columns, float *to)
 {
     if (columns == MT_TILE_COLUMNS) {
         for (int64_t k = 0; k < depth; k++) memcpy(to + k * MT_TILE_COLUMNS, b + k * ldb, MT_TILE_COLUMNS * sizeof *to);
@@ -90,6 +92,21 @@ typedef struct matrices {
     const float *const *b;
 } matrices;
 
+/* True unless rows of a panel, so many bytes apart, meet in so few sets of the second cache that they push each other
+ * out. A quarter of it is left to A. */
+static bool stay_near(int64_t apart, int64_t rows)
+{
+    enum { LINE = 64 };
+    const mt_cache_shape cache = mt_cpu_second_cache();
+    int64_t sets = cache.sets, lines = apart / LINE;
+    if (apart % LINE) return rows <= sets * cache.ways / 4;
+    while (sets > 1 && lines % 2 == 0) {
+        sets /= 2;
+        lines /= 2;
+    }
+    return rows <= sets * cache.ways * 3 / 4;
+}
+
 static mt_panel_place find_panels(const void *source, const mt_panels *wanted, void *memory, int32_t *sums)
 {
     (void)sums;
@@ -101,7 +118,8 @@ static mt_panel_place find_panels(const void *source, const mt_panels *wanted, v
     if (s->b_packed)
         return (mt_panel_place){b + wanted->column * s->k + wanted->first * MT_TILE_COLUMNS, MT_TILE_COLUMNS,
                                 s->k * MT_TILE_COLUMNS};
-    if (!s->b_transposed && wanted->rows <= FEW_ROWS && wanted->columns == full)
+    bool whole = !s->b_transposed && wanted->columns == full && (uintptr_t)b % alignof(float) == 0;
+    if (whole && (wanted->rows <= FEW_ROWS || stay_near(s->ldb * (int64_t)sizeof *b, wanted->depth)))
         return (mt_panel_place){b + wanted->first * s->ldb + wanted->column, s->ldb, MT_TILE_COLUMNS};
     for (int64_t j = 0; j < wanted->columns; j += MT_TILE_COLUMNS)
         copy_panel(s, b, wanted->first, wanted->depth, wanted->column + j, panel_columns(wanted->columns - j),

@@ -11,7 +11,8 @@
  * of which are a block's, and those of k are halves of a slice. Sums of A are made first, once for all blocks. Sums of
  * B are never stored: tiles add two panels on the way (mt_tile.b_sign), which costs next to nothing beside their
  * multiplications. The seven products of a tile of C11, and of those of the other quarters that go with it, stay in the
- * cache through all slices, and are put together once.
+ * cache through all slices, and are put together once. A B that is not packed is copied when its turn comes, a slice of
+ * two panels at a time, and then is the same.
  *
  * The price is accuracy: an element is off by roundings of the largest elements of four quarters, not of its own sum.
  * Against float64, of normally distributed numbers, the largest error is 6e-6 of the result's standard deviation for
@@ -20,6 +21,7 @@
 #include "kernels/strassen.h"
 
 #include <stdalign.h>
+#include <string.h>
 
 #include "kernels/simd.h"
 
@@ -63,6 +65,7 @@ typedef struct work {
 
 /* A block, and where in k it is. */
 typedef struct block {
+    const float *panels[2]; /* of the slice */
     int64_t item, tile, tiles, column;
     int64_t rest;         /* rows beyond the halves */
     int64_t first, depth; /* of the upper half of the slice, counted through upper halves alone; of either half */
@@ -81,7 +84,8 @@ static int64_t parts_of(int64_t size, int64_t most)
 
 bool mt_strassen_fits(const mt_gemm *s)
 {
-    bool plain = s->b_packed && !s->a_transposed && s->alpha == 1 && s->beta == 0 && !s->epilogue.row_bias;
+    bool plain = !s->a_transposed && s->alpha == 1 && s->beta == 0 && !s->epilogue.row_bias;
+    plain = plain && (s->b_packed || !s->b_transposed);
     bool halves = s->n % WIDE == 0 && s->k % 2 == 0;
     return plain && halves && s->m >= LEAST_ROWS && s->n >= LEAST && s->k >= LEAST;
 }
@@ -163,15 +167,27 @@ static bool next_slice(const work *w, block *b)
     return b->depth > 0;
 }
 
-/* The slice in one of the two panels. */
+/* The slice in one of two packed panels. */
 static const float *panel_at(const work *w, const block *b, int panel)
 {
     return w->b[b->item] + (b->column + panel * MT_TILE_COLUMNS) * w->shape->k + 2 * b->first * MT_TILE_COLUMNS;
 }
 
-static const float *quarter_of_b(const work *w, const block *b, quarter q)
+/* Those of a plain B, to 2 * depth rows of each panel. */
+MT_SIMD static void copy_panels(const work *w, const block *b, float *to)
 {
-    return panel_at(w, b, q % 2) + (q < Q21 ? 0 : b->depth * MT_TILE_COLUMNS);
+    const size_t width = MT_TILE_COLUMNS * sizeof *to;
+    const char *row = (const char *)(w->b[b->item] + 2 * b->first * w->shape->ldb + b->column);
+    float *other = to + 2 * b->depth * MT_TILE_COLUMNS;
+    for (int64_t k = 0; k < 2 * b->depth; k++, row += w->shape->ldb * (int64_t)sizeof *to) {
+        memcpy(to + k * MT_TILE_COLUMNS, row, width);
+        memcpy(other + k * MT_TILE_COLUMNS, row + width, width);
+    }
+}
+
+static const float *quarter_of_b(const block *b, quarter q)
+{
+    return b->panels[q % 2] + (q < Q21 ? 0 : b->depth * MT_TILE_COLUMNS);
 }
 
 static void find_rows(const work *w, const block *b, int64_t tile, rows which, mt_tile *t)
@@ -191,11 +207,11 @@ static void multiply(const work *w, const block *b, const float *const next[2], 
 {
     mt_tile t = {.k = b->depth, .b_row = MT_TILE_COLUMNS, .c = to, .c_row = MT_TILE_COLUMNS, .alpha = 1};
     int64_t half = parts_of(b->tiles * PRODUCTS, 2), at = tile * PRODUCTS + which;
-    const float *panel = quarter_of_b(w, b, products[which].b);
+    const float *panel = quarter_of_b(b, products[which].b);
     find_rows(w, b, tile, products[which].a, &t);
     t.b = panel;
     t.b_sign = products[which].sign;
-    t.b_other = quarter_of_b(w, b, products[which].other) - panel;
+    t.b_other = quarter_of_b(b, products[which].other) - panel;
     t.rows = MT_TILE_ROWS;
     t.columns = MT_TILE_COLUMNS;
     t.add = b->first > 0;
@@ -253,7 +269,7 @@ static void run_rest(const work *w, const block *b, int panel)
     const mt_gemm *s = w->shape;
     mt_piece piece = {.item = b->item, .columns = MT_TILE_COLUMNS, .c_row = s->ldc, .last = b->last};
     mt_tile t = {.k = 2 * b->depth, .a_row = s->lda, .a_step = 1, .b_row = MT_TILE_COLUMNS, .alpha = 1};
-    t.b = panel_at(w, b, panel);
+    t.b = b->panels[panel];
     t.c_row = s->ldc;
     t.columns = MT_TILE_COLUMNS;
     t.add = b->first > 0;
@@ -269,23 +285,27 @@ static void run_rest(const work *w, const block *b, int panel)
     }
 }
 
-/* What the thread with this block will probably read after the slice. */
+/* What the thread with this block will probably read after the slice, if that is packed. */
 static void find_next(const work *w, const block *b, int64_t number, const float *next[2])
 {
     block after = *b;
+    for (int i = 0; i < 2; i++) next[i] = b->panels[i];
+    if (!w->shape->b_packed) return;
     if (!next_slice(w, &after)) after = find_block(w, least(number + w->threads, w->blocks - 1));
     for (int i = 0; i < 2; i++) next[i] = panel_at(w, &after, i);
 }
 
-static void run_block(void *context, size_t number)
+/* `room` holds the slices of a B that is not packed. */
+static void run_slices(const work *w, int64_t number, float *room)
 {
     alignas(64) float sums[TILES][PRODUCTS][SUM];
-    const work *w = context;
-    block b = find_block(w, (int64_t)number);
+    block b = find_block(w, number);
     do {
         const float *next[2];
         b.last = b.first + b.depth == w->shape->k / 2;
-        find_next(w, &b, (int64_t)number, next);
+        if (room) copy_panels(w, &b, room);
+        for (int i = 0; i < 2; i++) b.panels[i] = room ? room + i * 2 * b.depth * MT_TILE_COLUMNS : panel_at(w, &b, i);
+        find_next(w, &b, number, next);
         for (int64_t tile = 0; tile < b.tiles; tile++) {
             for (int i = 0; i < PRODUCTS; i++) {
                 if (b.last) fetch(w, &b, tile, i);
@@ -295,6 +315,17 @@ static void run_block(void *context, size_t number)
         }
         for (int panel = 0; panel < 2; panel++) run_rest(w, &b, panel);
     } while (next_slice(w, &b));
+}
+
+static void run_block(void *context, size_t number)
+{
+    run_slices(context, (int64_t)number, NULL);
+}
+
+static void copy_and_run_block(void *context, size_t number)
+{
+    alignas(64) float room[2 * DEPTH * WIDE];
+    run_slices(context, (int64_t)number, room);
 }
 
 void mt_strassen_run(mt_pool *pool, const mt_gemm *s, int64_t count, const float *a, const float *const *b, float *room,
@@ -308,5 +339,5 @@ void mt_strassen_run(mt_pool *pool, const mt_gemm *s, int64_t count, const float
     w.threads = mt_pool_threads(pool);
     w.blocks = count * w.across * w.parts;
     mt_parallel(pool, (size_t)(w.half / MT_TILE_ROWS), add_rows, &w);
-    mt_parallel(pool, (size_t)w.blocks, run_block, &w);
+    mt_parallel(pool, (size_t)w.blocks, s->b_packed ? run_block : copy_and_run_block, &w);
 }

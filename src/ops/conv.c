@@ -163,7 +163,6 @@ static motet_status need_operands(mt_op_context *c, const motet_tensor **x, cons
 }
 
 typedef struct packing {
-    mt_pool *pool;
     const mt_conv *conv;
     const float *weights;
 } packing;
@@ -174,16 +173,16 @@ enum { SHORT, FAST, OTHER }; /* ways to lay weights out; those of OTHER exclude 
 static motet_status keep_packed(mt_op_context *c, const plain_work *work, int64_t size, mt_layout layout,
                                 const void **packed)
 {
-    packing p = {c->pool, work->conv, work->w};
+    packing p = {work->conv, work->w};
     if (size < 0 || !mt_mul((size_t)size, sizeof(float), &layout.bytes)) layout.bytes = SIZE_MAX;
     layout.context = &p;
     return mt_keep(c, 1, &layout, packed);
 }
 
-static void pack_short(const void *context, void *memory)
+static void pack_short(const void *context, mt_pool *pool, void *memory)
 {
     const packing *p = context;
-    mt_conv_pack(p->pool, p->conv, p->weights, memory);
+    mt_conv_pack(pool, p->conv, p->weights, memory);
 }
 
 static motet_status run_short(mt_op_context *c, const plain_work *work, mt_activation activate)
@@ -197,10 +196,10 @@ static motet_status run_short(mt_op_context *c, const plain_work *work, mt_activ
     return MOTET_OK;
 }
 
-static void pack_fast(const void *context, void *memory)
+static void pack_fast(const void *context, mt_pool *pool, void *memory)
 {
     const packing *p = context;
-    mt_fast_conv_pack(p->pool, p->conv, p->weights, memory);
+    mt_fast_conv_pack(pool, p->conv, p->weights, memory);
 }
 
 static motet_status run_fast(mt_op_context *c, const plain_work *work, mt_activation activate)
@@ -214,10 +213,10 @@ static motet_status run_fast(mt_op_context *c, const plain_work *work, mt_activa
     return MOTET_OK;
 }
 
-static void pack_tiles(const void *context, void *memory)
+static void pack_tiles(const void *context, mt_pool *pool, void *memory)
 {
     const packing *p = context;
-    mt_conv_tiles_pack(p->pool, p->conv, p->weights, memory);
+    mt_conv_tiles_pack(pool, p->conv, p->weights, memory);
 }
 
 static motet_status run_tiles(mt_op_context *c, const plain_work *work, mt_activation activate)
@@ -230,9 +229,10 @@ static motet_status run_tiles(mt_op_context *c, const plain_work *work, mt_activ
     return MOTET_OK;
 }
 
-static void copy(const void *context, void *memory)
+static void copy(const void *context, mt_pool *pool, void *memory)
 {
     const motet_tensor *weights = context;
+    (void)pool;
     memcpy(memory, weights->data, mt_tensor_bytes(weights));
 }
 

@@ -42,7 +42,7 @@ static motet_status inner_keep(mt_op_context *c, int i, const mt_layout *layout,
         if (in && in->constant && in->data == c->in[i]->data) return mt_keep(outer, k, layout, out);
     }
     MT_TRY(mt_scratch(outer, layout->bytes, &memory));
-    layout->fill(layout->context, memory);
+    layout->fill(layout->context, outer->pool, memory);
     *out = memory;
     return MOTET_OK;
 }

@@ -136,42 +136,64 @@ motet_status mt_matmul_run(mt_op_context *c, const mt_matmul *plan, motet_type t
 /* --- packed weights ------------------------------------------------------------------------------------------- */
 
 typedef struct packing {
-    mt_pool *pool;
-    const mt_gemm *shape;
+    mt_gemm shape;
     int64_t count;
     const float *b;
 } packing;
 
-static void pack(const void *context, void *memory)
+static void pack(const void *context, mt_pool *pool, void *memory)
 {
     const packing *p = context;
     for (int64_t i = 0; i < p->count; i++)
-        mt_sgemm_pack(p->pool, p->shape, p->b + i * p->shape->n * p->shape->k,
-                      (float *)memory + i * mt_sgemm_packed_size(p->shape));
+        mt_sgemm_pack(pool, &p->shape, p->b + i * p->shape.n * p->shape.k,
+                      (float *)memory + i * mt_sgemm_packed_size(&p->shape));
+}
+
+static motet_status lay_out(mt_op_context *c, const packing *p, mt_layout *layout)
+{
+    const mt_gemm *shape = &p->shape;
+    int64_t each = mt_sgemm_packed_size(shape);
+    *layout = (mt_layout){.fill = pack,
+                          .context = p,
+                          .name = MT_SGEMM_LAYOUT,
+                          .numbers = {p->count, shape->n, shape->k, shape->ldb, shape->b_transposed}};
+    if (each < 0 || !mt_mul((size_t)each, (size_t)p->count * sizeof(float), &layout->bytes))
+        return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
+    return MOTET_OK;
 }
 
 motet_status mt_matmul_pack(mt_op_context *c, int i, const mt_gemm *shape, int64_t count, const float **b)
 {
-    packing p = {c->pool, shape, count, *b};
-    size_t bytes;
-    int64_t each = mt_sgemm_packed_size(shape);
-    if (each < 0 || !mt_mul((size_t)each, (size_t)count * sizeof(float), &bytes))
-        return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
+    packing p = {*shape, count, *b};
+    mt_layout layout;
     const void *kept;
     void *fresh;
+    MT_TRY(lay_out(c, &p, &layout));
     if (mt_in(c, i)->constant) {
-        mt_layout layout = {.bytes = bytes,
-                            .fill = pack,
-                            .context = &p,
-                            .name = MT_SGEMM_LAYOUT,
-                            .numbers = {count, shape->n, shape->k, shape->ldb, shape->b_transposed}};
         MT_TRY(mt_keep(c, i, &layout, &kept));
         *b = kept;
     } else {
-        MT_TRY(mt_scratch(c, bytes, &fresh));
-        pack(&p, fresh);
+        MT_TRY(mt_scratch(c, layout.bytes, &fresh));
+        pack(&p, c->pool, fresh);
         *b = fresh;
     }
+    return MOTET_OK;
+}
+
+/* Only what lies in the model itself is still there when a run is over. */
+motet_status mt_matmul_weights(mt_op_context *c, int i, mt_gemm *shape, const float **b)
+{
+    packing p = {*shape, 1, *b};
+    mt_layout layout;
+    const void *kept;
+    bool stays = mt_in(c, i)->constant && (const void *)*b == mt_in(c, i)->data && !shape->b_transposed;
+    shape->b_packed = true;
+    if (!stays) return mt_matmul_pack(c, i, shape, 1, b);
+    MT_TRY(lay_out(c, &p, &layout));
+    layout.later = sizeof p;
+    MT_TRY(mt_keep(c, i, &layout, &kept));
+    shape->b_packed = kept;
+    if (kept) *b = kept;
     return MOTET_OK;
 }
 
@@ -179,9 +201,9 @@ enum { MOST_PROJECTIONS = 3 };
 
 /* --- MatMul --------------------------------------------------------------------------------------------------- */
 
-/* `count` products of the same rows, B packed. */
-static motet_status multiply_packed(mt_op_context *c, const mt_gemm *shape, int64_t count, const float *a,
-                                    const float *const *b, float *const *out)
+/* `count` products of the same rows, B packed or as it lies. */
+static motet_status multiply_rows(mt_op_context *c, const mt_gemm *shape, int64_t count, const float *a,
+                                  const float *const *b, float *const *out)
 {
     const float *rows[MOST_PROJECTIONS];
     void *room;
@@ -203,9 +225,8 @@ static motet_status multiply_weights(mt_op_context *c, const mt_matmul *plan, co
     shape.epilogue = *epilogue;
     shape.m = mt_shape_count(plan->rank, plan->dims) / mt_max(1, shape.n);
     if (!mt_gemm_fits(&shape)) return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
-    MT_TRY(mt_matmul_pack(c, 1, &shape, 1, &b));
-    shape.b_packed = true;
-    return multiply_packed(c, &shape, 1, a, &b, (float *[]){out});
+    MT_TRY(mt_matmul_weights(c, 1, &shape, &b));
+    return multiply_rows(c, &shape, 1, a, &b, (float *[]){out});
 }
 
 motet_status mt_op_matmul(mt_op_context *c)
@@ -267,7 +288,8 @@ motet_status mt_op_matmul_fused(mt_op_context *c)
 motet_status mt_op_projections(mt_op_context *c)
 {
     const motet_tensor *a, *w;
-    const float *packed[MOST_PROJECTIONS], *bias[MOST_PROJECTIONS];
+    const float *plain[MOST_PROJECTIONS], *packed[MOST_PROJECTIONS], *bias[MOST_PROJECTIONS];
+    bool all_packed = true;
     float *made[MOST_PROJECTIONS];
     mt_gemm shape = {0};
     int count = c->in_count / 2;
@@ -290,13 +312,14 @@ motet_status mt_op_projections(mt_op_context *c)
         shape.m = mt_shape_count(plan.rank, plan.dims) / mt_max(1, shape.n);
         if (!mt_gemm_fits(&shape)) return mt_op_fail(c, MOTET_ERROR_LIMIT, "the matrices are too large");
         MT_TRY(mt_out(c, i, MOTET_FLOAT, plan.rank, plan.dims, &out));
-        packed[i] = w->data;
-        MT_TRY(mt_matmul_pack(c, 1 + 2 * i, &shape, 1, &packed[i]));
+        plain[i] = packed[i] = w->data;
+        MT_TRY(mt_matmul_weights(c, 1 + 2 * i, &shape, &packed[i]));
+        all_packed = all_packed && shape.b_packed;
         made[i] = out->data;
     }
-    shape.b_packed = true;
+    shape.b_packed = all_packed;
     shape.epilogue.column_biases = bias;
-    return multiply_packed(c, &shape, count, a->data, packed, made);
+    return multiply_rows(c, &shape, count, a->data, all_packed ? packed : plain, made);
 }
 
 /* --- Gemm ----------------------------------------------------------------------------------------------------- */
@@ -328,8 +351,7 @@ static motet_status run_gemm(mt_op_context *c, mt_gemm *shape, motet_tensor *out
     }
     if (single && tensors[1]->constant) {
         const float *b = values[1];
-        MT_TRY(mt_matmul_pack(c, 1, shape, 1, &b));
-        shape->b_packed = true;
+        MT_TRY(mt_matmul_weights(c, 1, shape, &b));
         mt_sgemm(c->pool, shape, values[0], b, values[2]);
     } else if (single) {
         mt_sgemm(c->pool, shape, values[0], values[1], values[2]);

@@ -20,6 +20,10 @@ motet_status mt_matmul_plan(mt_op_context *c, const motet_tensor *a, const motet
 motet_status mt_matmul_run(mt_op_context *c, const mt_matmul *plan, motet_type type, const void *a, const void *b,
                            void *result);
 
+/* The matrix *b of weights, which input i is or comes from, packed if that is done: *b, and shape->b_packed and
+ * shape->ldb, say so. In the first runs it may not be. */
+motet_status mt_matmul_weights(mt_op_context *c, int i, mt_gemm *shape, const float **b);
+
 /* Packs `count` matrices that lie one after the other, each n x k or k x n as `shape` says, from *b on; *b becomes
  * where they are packed, mt_sgemm_packed_size(shape) floats each. That is kept if input i, from which they come, is a
  * constant, and made anew in every run if it is not. */

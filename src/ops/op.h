@@ -20,8 +20,10 @@ typedef struct mt_op_context mt_op_context;
 /* What is to be made of a constant and kept (mt_keep). */
 typedef struct mt_layout {
     size_t bytes;
-    void (*fill)(const void *context, void *memory); /* writes it */
+    void (*fill)(const void *context, mt_pool *pool, void *memory); /* writes it; `pool` may be NULL */
     const void *context;
+    size_t later; /* unless 0, whoever asks can do without it for now: then it may be written by another thread, at any
+                   * time, from a copy of so many bytes of the context */
     const char
         *name; /* for what is worth keeping in a file: of the way it is laid out, a new one whenever that changes */
     int64_t numbers[6]; /* all that it depends on besides the constant, then */
@@ -95,7 +97,7 @@ motet_status mt_scratch(mt_op_context *c, size_t bytes, void **out);
 
 /* 64-byte aligned memory with what can be made of input i once and for all, as it is a constant: it is made in the
  * first run, and every later run of the node finds it again. With i the number of inputs it is made of the node's
- * attributes alone. */
+ * attributes alone. *out is NULL if that is still to come, which only a layout that can wait must be ready for. */
 motet_status mt_keep(mt_op_context *c, int i, const mt_layout *layout, const void **out);
 
 /* What has been kept so, or NULL: for what is costly to make even before it is written. */

@@ -125,16 +125,15 @@ static bool suits_bytes(const mt_op_context *c, const slots *s, const mt_matmul 
 }
 
 typedef struct packing {
-    mt_pool *pool;
     int64_t k, n;
     const void *b;
     uint8_t flip;
 } packing;
 
-static void pack(const void *context, void *memory)
+static void pack(const void *context, mt_pool *pool, void *memory)
 {
     const packing *p = context;
-    mt_byte_pack(p->pool, p->k, p->n, p->b, p->flip, memory);
+    mt_byte_pack(pool, p->k, p->n, p->b, p->flip, memory);
 }
 
 /* Made once for a constant, else in every run. */
@@ -145,7 +144,7 @@ static motet_status keep_or_make(mt_op_context *c, int input, int64_t size, mt_l
     layout->bytes = (size_t)size;
     if (mt_in(c, input)->constant) return mt_keep(c, input, layout, out);
     MT_TRY(mt_scratch(c, layout->bytes, &memory));
-    layout->fill(layout->context, memory);
+    layout->fill(layout->context, c->pool, memory);
     *out = memory;
     return MOTET_OK;
 }
@@ -217,7 +216,7 @@ static motet_status multiply_bytes(mt_op_context *c, const slots *s, const mt_ma
     const void *packed;
     g.m = a->count / g.k;
     uint8_t a_flip = flip_to(false, a, &a_shift);
-    packing p = {c->pool, g.k, g.n, b->data, flip_to(true, b, &b_shift)};
+    packing p = {g.k, g.n, b->data, flip_to(true, b, &b_shift)};
     MT_TRY(zero_list(c, s->a_zero, a_shift, &a_zeros, &a_count));
     MT_TRY(zero_list(c, s->b_zero, b_shift, &b_zeros, &b_count));
     g.result.a_zero = (mt_byte_list){a_zeros, a_count > 1, 0};
@@ -268,9 +267,10 @@ typedef struct filters_work {
     uint8_t flip;
 } filters_work;
 
-static void prepare_filters(const void *context, void *memory)
+static void prepare_filters(const void *context, mt_pool *pool, void *memory)
 {
     const filters_work *f = context;
+    (void)pool;
     mt_byte_filters(f->conv, f->w, f->flip, memory);
 }
 

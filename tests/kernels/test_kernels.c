@@ -347,6 +347,7 @@ static void products_of_random_shapes(void **state)
         s.b_transposed = round & 2;
         s.lda = (s.a_transposed ? s.m : s.k) + random_bits() % 3;
         s.ldb = (s.b_transposed ? s.k : s.n) + random_bits() % 3;
+        if (round % 9 == 0) s.ldb = (s.ldb + 1023) / 1024 * 1024; /* rows meet in a few sets of the caches */
         s.ldc = s.n + random_bits() % 3;
         s.alpha = round % 3 ? 1 : 0.5;
         s.beta = round % 4 ? 0 : -2;
@@ -751,6 +752,11 @@ static double check_strassen(mt_pool *pool, int64_t m, int64_t n, int64_t k, int
     s.b_packed = true;
     mt_strassen_run(NULL, &s, count, a, weights, room.values, made);
     for (int i = 0; i < count; i++) made[i] = again[i].values;
+    s.b_packed = false;
+    mt_strassen_run(pool, &s, count, a, (const float *const *)b, room.values, made);
+    for (int i = 0; i < count; i++)
+        assert_memory_equal(again[i].values, c[i].values, (size_t)c[i].count * sizeof(float));
+    s.b_packed = true;
     s.epilogue = (mt_epilogue){.column_biases = biases, .activate = negate};
     mt_strassen_run(pool, &s, count, a, weights, room.values, made);
     guarded_check(&room);
@@ -808,6 +814,8 @@ static void strassen_fits_large_shapes(void **state)
                  {149, 700, 768, false}, {149, 768, 769, false}, {32, 768, 768, false},  {149, 64, 768, false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         mt_gemm s = mt_gemm_plain(cases[i].m, cases[i].n, cases[i].k);
+        assert_int_equal(mt_strassen_fits(&s), cases[i].fits);
+        s.b_transposed = true;
         assert_false(mt_strassen_fits(&s));
         s.b_packed = true;
         assert_int_equal(mt_strassen_fits(&s), cases[i].fits);

@@ -57,7 +57,7 @@ static motet_status driver_keep(mt_op_context *c, int i, const mt_layout *layout
     void *memory;
     (void)i;
     if (driver_scratch(c, layout->bytes, &memory) != MOTET_OK) return MOTET_ERROR_MEMORY;
-    layout->fill(layout->context, memory);
+    layout->fill(layout->context, c->pool, memory);
     *out = memory;
     return MOTET_OK;
 }

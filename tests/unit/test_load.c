@@ -406,6 +406,138 @@ static void a_cache_that_cannot_be(void **state)
     assert_int_equal(visit_files(NULL), 2);
 }
 
+/* --- packed behind the first runs -------------------------------------------------------------------------------- */
+
+enum { SIDE = 512, LAYERS = 5 }; /* a megabyte each */
+
+/* One matrix after the other, and three of the same rows, at an odd address. */
+static void write_chain(int shift)
+{
+    piece graph = ends(shift, "n 512");
+    char in[8] = "x";
+    for (int i = 0; i < LAYERS; i++) {
+        char name[8], both[24], out[8];
+        snprintf(name, sizeof name, "w%d", i);
+        snprintf(both, sizeof both, "%s %s", in, name);
+        snprintf(out, sizeof out, "h%d", i);
+        graph = JOIN(graph, weights(name, "512 512", SIDE * SIDE), node("MatMul", both, out, NONE));
+        if (i < 2) strcpy(in, out); /* the last three read the same */
+    }
+    write_model(JOIN(graph, node("Add", "h2 h3", "s", NONE), node("Add", "s h4", "y", NONE)));
+}
+
+static motet_session *open_with_threads(int threads)
+{
+    motet_session *session;
+    motet_session_options options;
+    motet_session_options_init(&options);
+    options.threads = threads;
+    if (motet_session_open(path, &options, &session) != MOTET_OK) fail_msg("%s", motet_error_message());
+    return session;
+}
+
+/* Runs give the same bytes before, while and after the weights are packed, and only the first of them allocates. */
+static void packed_behind_the_first_runs(void **state)
+{
+    (void)state;
+    static const int64_t rows[] = {3, 30, 149};
+    for (int i = 0; i < 3; i++) {
+        write_chain(i);
+        motet_session *at_once = open_with_threads(1), *behind = open_with_threads(2);
+        motet_tensor *x = make_input(rows[i], SIDE), *wanted = run_once(at_once, x), *got = run_once(behind, x);
+        for (int k = 0; k < 40; k++) {
+            assert_memory_equal(motet_tensor_data(got), motet_tensor_data(wanted),
+                                (size_t)(rows[i] * SIDE) * sizeof(float));
+            motet_tensor_destroy(got);
+            mt_memory_fail_at(0);
+            got = run_once(behind, x);
+            mt_memory_fail_at(-1);
+        }
+        motet_tensor_destroy(got);
+        motet_tensor_destroy(wanted);
+        motet_tensor_destroy(x);
+        motet_session_close(at_once);
+        motet_session_close(behind);
+    }
+}
+
+static void closed_before_they_are_packed(void **state)
+{
+    (void)state;
+    write_chain(0);
+    motet_tensor *x = make_input(30, SIDE);
+    for (int i = 0; i < 10; i++) {
+        motet_session *session = open_with_threads(2);
+        motet_tensor_destroy(run_once(session, x));
+        motet_session_close(session);
+    }
+    motet_tensor_destroy(x);
+}
+
+/* The k-th allocation of the first runs fails, for every k; then all is as it should be. */
+static void without_memory_for_them(void **state)
+{
+    (void)state;
+    static const char *const in[] = {"x"}, *const out[] = {"y"};
+    write_chain(0);
+    motet_session *at_once = open_with_threads(1), *session = open_with_threads(2);
+    motet_tensor *x = make_input(30, SIDE), *wanted = run_once(at_once, x), *y;
+    const motet_tensor *fed[] = {x};
+    motet_status status = MOTET_ERROR_MEMORY;
+    for (int k = 0; status != MOTET_OK; k++) {
+        mt_memory_fail_at(k);
+        status = motet_session_run(session, in, fed, 1, out, &y, 1);
+        mt_memory_fail_at(-1);
+        assert_true(status == MOTET_OK || status == MOTET_ERROR_MEMORY);
+        if (k == 0) assert_int_equal(status, MOTET_ERROR_MEMORY);
+    }
+    assert_memory_equal(motet_tensor_data(y), motet_tensor_data(wanted), 30 * SIDE * sizeof(float));
+    motet_tensor_destroy(x);
+    motet_tensor_destroy(y);
+    motet_tensor_destroy(wanted);
+    motet_session_close(at_once);
+    motet_session_close(session);
+}
+
+typedef struct asker {
+    motet_session *session;
+    motet_tensor *x, *wanted;
+    bool same;
+} asker;
+
+static void *ask(void *context)
+{
+    asker *a = context;
+    a->same = true;
+    for (int i = 0; i < 10; i++) {
+        motet_tensor *y = run_once(a->session, a->x);
+        size_t bytes = (size_t)motet_tensor_count(y) * sizeof(float);
+        a->same = a->same && memcmp(motet_tensor_data(y), motet_tensor_data(a->wanted), bytes) == 0;
+        motet_tensor_destroy(y);
+    }
+    return NULL;
+}
+
+static void packed_beside_several_runs(void **state)
+{
+    (void)state;
+    write_chain(1);
+    motet_session *at_once = open_with_threads(1), *session = open_with_threads(2);
+    motet_tensor *x = make_input(50, SIDE);
+    asker askers[3];
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++) {
+        askers[i] = (asker){session, x, i ? askers[0].wanted : run_once(at_once, x), false};
+        assert_int_equal(pthread_create(&threads[i], NULL, ask, &askers[i]), 0);
+    }
+    for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+    for (int i = 0; i < 3; i++) assert_true(askers[i].same);
+    motet_tensor_destroy(askers[0].wanted);
+    motet_tensor_destroy(x);
+    motet_session_close(at_once);
+    motet_session_close(session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -419,6 +551,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(damaged_files, setup_cache, teardown_cache),
         cmocka_unit_test_setup_teardown(many_writers_at_once, setup_cache, teardown_cache),
         cmocka_unit_test_setup_teardown(a_cache_that_cannot_be, setup_cache, teardown_cache),
+        cmocka_unit_test_setup_teardown(packed_behind_the_first_runs, setup, teardown),
+        cmocka_unit_test_setup_teardown(closed_before_they_are_packed, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_memory_for_them, setup, teardown),
+        cmocka_unit_test_setup_teardown(packed_beside_several_runs, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

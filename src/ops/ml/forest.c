@@ -146,8 +146,9 @@ static size_t copy_forest(const mt_forest *from, char *block)
     return at;
 }
 
-static void store(const void *context, void *memory)
+static void store(const void *context, mt_pool *pool, void *memory)
 {
+    (void)pool;
     copy_forest(context, memory);
 }
 
