@@ -28,6 +28,12 @@ typedef struct block {
     size_t used, size;
 } block;
 
+typedef struct blocks {
+    block *newest;
+    size_t size; /* of the next */
+    void *(*alloc)(size_t bytes);
+} blocks;
+
 /* What is to be made by the thread. */
 typedef struct job {
     struct job *next;
@@ -43,8 +49,7 @@ struct mt_keeper {
     const mt_file *file;
     mt_cache *cache;      /* or NULL */
     pthread_mutex_t lock; /* guards all that follows */
-    block *blocks;        /* the newest first */
-    size_t size;          /* of the next block */
+    blocks now, later;    /* for what is made at once, and for jobs */
     job *jobs, **end;     /* in the order in which they came; where the next belongs */
     job *next;            /* the first that nobody has begun */
     bool working, stop;   /* the thread will look for another job; it must not begin one */
@@ -59,7 +64,8 @@ motet_status mt_keeper_create(const mt_file *file, mt_cache *cache, mt_keeper **
     if (!*out) return mt_fail_memory(sizeof **out);
     (*out)->file = file;
     (*out)->cache = cache;
-    (*out)->size = first_block;
+    (*out)->now = (blocks){.size = first_block, .alloc = mt_alloc_aligned};
+    (*out)->later = (blocks){.size = first_block, .alloc = mt_alloc_huge};
     (*out)->end = &(*out)->jobs;
     pthread_mutex_init(&(*out)->lock, NULL);
     return MOTET_OK;
@@ -73,6 +79,16 @@ static void stop(mt_keeper *keeper)
     if (keeper->started) pthread_join(keeper->thread, NULL);
 }
 
+static void free_blocks(blocks *all)
+{
+    while (all->newest) {
+        block *old = all->newest;
+        all->newest = old->next;
+        mt_free(old->bytes);
+        mt_free(old);
+    }
+}
+
 void mt_keeper_destroy(mt_keeper *keeper)
 {
     if (!keeper) return;
@@ -82,38 +98,34 @@ void mt_keeper_destroy(mt_keeper *keeper)
         keeper->jobs = old->next;
         mt_free(old);
     }
-    while (keeper->blocks) {
-        block *old = keeper->blocks;
-        keeper->blocks = old->next;
-        mt_free(old->bytes);
-        mt_free(old);
-    }
+    free_blocks(&keeper->now);
+    free_blocks(&keeper->later);
     pthread_mutex_destroy(&keeper->lock);
     mt_free(keeper);
 }
 
-static block *add_block(mt_keeper *keeper, size_t least)
+static block *add_block(blocks *all, size_t least)
 {
     block *made = mt_alloc_zero(1, sizeof *made);
     if (!made) return NULL;
-    made->size = least > keeper->size ? least : keeper->size;
-    made->bytes = mt_alloc_aligned(made->size);
+    made->size = least > all->size ? least : all->size;
+    made->bytes = all->alloc(made->size);
     if (!made->bytes) {
         mt_free(made);
         return NULL;
     }
-    if (keeper->size < largest_block) keeper->size *= 2;
-    made->next = keeper->blocks;
-    return keeper->blocks = made;
+    if (all->size < largest_block) all->size *= 2;
+    made->next = all->newest;
+    return all->newest = made;
 }
 
-static void *take(mt_keeper *keeper, size_t bytes)
+static void *take(blocks *all, size_t bytes)
 {
     size_t rounded;
     if (!mt_add(bytes, ALIGNMENT - 1, &rounded)) return NULL;
     rounded -= rounded % ALIGNMENT;
-    block *from = keeper->blocks;
-    if (!from || from->size - from->used < rounded) from = add_block(keeper, rounded);
+    block *from = all->newest;
+    if (!from || from->size - from->used < rounded) from = add_block(all, rounded);
     if (!from) return NULL;
     void *taken = from->bytes + from->used;
     from->used += rounded;
@@ -122,7 +134,7 @@ static void *take(mt_keeper *keeper, size_t bytes)
 
 static motet_status make(mt_keeper *keeper, mt_pool *pool, const mt_layout *layout, void **out)
 {
-    *out = take(keeper, layout->bytes);
+    *out = take(&keeper->now, layout->bytes);
     if (!*out) return mt_fail_memory(layout->bytes);
     layout->fill(layout->context, pool, *out);
     return MOTET_OK;
@@ -140,7 +152,7 @@ static motet_status put_off(mt_keeper *keeper, const motet_tensor *constant, con
 {
     job *made = mt_alloc_zero(1, sizeof *made + layout->later);
     if (!made) return mt_fail_memory(sizeof *made + layout->later);
-    made->memory = take(keeper, layout->bytes);
+    made->memory = take(&keeper->later, layout->bytes);
     if (!made->memory) {
         mt_free(made);
         return mt_fail_memory(layout->bytes);
@@ -173,7 +185,7 @@ static job *begin_job(mt_keeper *keeper)
  * later. */
 static void *work_off(void *context)
 {
-    enum { LAG = 3 };
+    enum { LAG = 2 };
     mt_keeper *keeper = context;
     const job *done[LAG] = {NULL};
     int at = 0;
