@@ -56,6 +56,27 @@ motet_status mt_points_add(mt_points *points, const float *unit_vector, float we
     return MOTET_OK;
 }
 
+static void *copy_array(const void *from, size_t count, size_t size)
+{
+    void *to = mt_alloc_array(count, size);
+    if (to && count) memcpy(to, from, count * size);
+    return to;
+}
+
+motet_status mt_points_copy(const mt_points *p, mt_points *out)
+{
+    size_t count = (size_t)p->count, dims = (size_t)p->dims;
+    *out = *p;
+    out->sums = copy_array(p->sums, count * dims, sizeof *p->sums);
+    out->weights = copy_array(p->weights, count, sizeof *p->weights);
+    out->links = copy_array(p->links, p->link_count, sizeof *p->links);
+    out->sum_capacity = out->weight_capacity = count;
+    out->link_capacity = p->link_count;
+    if (out->sums && out->weights && out->links) return MOTET_OK;
+    mt_points_free(out);
+    return mt_fail_memory(count * dims * sizeof *p->sums);
+}
+
 motet_status mt_points_link(mt_points *points, int a, int b, float weight)
 {
     if (!mt_reserve((void **)&points->links, points->link_count, &points->link_capacity, sizeof *points->links))
@@ -238,4 +259,13 @@ motet_status mt_points_fold(mt_points *points, const int *labels, int clusters)
         }
     mt_free(links);
     return status;
+}
+
+void mt_points_settle(mt_points *points)
+{
+    for (int i = 0; i < points->count; i++) {
+        float *sum = points->sums + (size_t)i * (size_t)points->dims;
+        mt_normalize(sum, points->dims);
+        for (int d = 0; d < points->dims; d++) sum[d] *= points->weights[i];
+    }
 }

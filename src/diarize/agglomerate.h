@@ -31,6 +31,7 @@ typedef struct mt_points {
 } mt_points;
 
 void mt_points_free(mt_points *points); /* keeps dims */
+motet_status mt_points_copy(const mt_points *points, mt_points *out);
 motet_status mt_points_add(mt_points *points, const float *unit_vector, float weight);
 motet_status mt_points_link(mt_points *points, int a, int b, float weight);
 
@@ -48,6 +49,10 @@ void mt_cut(const mt_merge *merges, int steps, int count, int *labels, int *clus
 
 /* Replaces points by the clusters of `labels`, and links by links between those. */
 motet_status mt_points_fold(mt_points *points, const int *labels, int clusters);
+
+/* Replaces the sum of every point by its direction, times its weight: from now on the average is that of one voice,
+ * the mean of all that the point stands for, and its scatter counts no more. */
+void mt_points_settle(mt_points *points);
 
 float mt_dot(const float *a, const float *b, int n);
 void mt_normalize(float *vector, int n); /* to unit length, unless it is 0 */

@@ -81,7 +81,7 @@ static motet_status set_up(motet_diarizer *d)
                               .padding = m->log_mel ? (float)log(m->mel.floor) : 0};
     mt_record_init(&d->record, m->frames, m->voice);
     d->points.dims = m->voice;
-    d->rules = mt_options_speakers(&d->options, m->threshold);
+    d->rules = mt_options_speakers(&d->options, m->threshold, m->similarity);
     d->info = (motet_diarizer_info){.model_path = d->model_path,
                                     .model_name = m->name,
                                     .model_version = m->version,
@@ -350,8 +350,7 @@ motet_status motet_diarizer_keep(motet_diarizer *d, motet_heard **out)
     motet_status status = settle_all(d);
     double duration = (double)d->samples / d->info.sample_rate;
     if (status == MOTET_OK)
-        status = mt_heard_take(&d->record, &d->points, mt_listener_describe(d->listener)->threshold, d->info.frame,
-                               duration, out);
+        status = mt_heard_take(&d->record, &d->points, mt_listener_describe(d->listener), duration, out);
     motet_diarizer_reset(d);
     return status;
 }

@@ -7,15 +7,15 @@
 struct motet_heard {
     mt_record record;
     mt_points points; /* of all windows */
-    double threshold, frame, duration;
+    double threshold, similarity, frame, duration;
 };
 
-motet_status mt_heard_take(mt_record *record, mt_points *points, double threshold, double frame, double duration,
+motet_status mt_heard_take(mt_record *record, mt_points *points, const mt_model_description *m, double duration,
                            motet_heard **out)
 {
     motet_heard *h = mt_alloc_zero(1, sizeof *h);
     if (!h) return mt_fail_memory(sizeof *h);
-    *h = (motet_heard){*record, *points, threshold, frame, duration};
+    *h = (motet_heard){*record, *points, m->threshold, m->similarity, (double)m->frame_step / m->sample_rate, duration};
     mt_record_init(record, record->frames, record->dims);
     *points = (mt_points){.dims = points->dims};
     *out = h;
@@ -26,7 +26,7 @@ motet_status motet_heard_conclude(const motet_heard *h, const motet_diarize_opti
 {
     *out = NULL;
     MT_TRY(mt_options_check(options));
-    mt_speaker_rules speakers = mt_options_speakers(options, h->threshold);
+    mt_speaker_rules speakers = mt_options_speakers(options, h->threshold, h->similarity);
     mt_turn_rules turns = mt_options_turns(options, h->frame, h->duration);
     mt_snapshot snapshot;
     MT_TRY(mt_snapshot_make(&h->record, &h->points, h->record.window_count, &speakers, &snapshot));

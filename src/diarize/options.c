@@ -28,9 +28,12 @@ motet_status mt_options_check(const motet_diarize_options *o)
     return MOTET_OK;
 }
 
-mt_speaker_rules mt_options_speakers(const motet_diarize_options *o, double threshold)
+/* Who asks for another threshold than the model's wants more speakers or fewer from the second cut, too. */
+mt_speaker_rules mt_options_speakers(const motet_diarize_options *o, double threshold, double similarity)
 {
+    double scale = o->threshold < 0 || !(threshold > 0) ? 1 : o->threshold / threshold;
     return (mt_speaker_rules){.threshold = o->threshold < 0 ? (float)threshold : (float)o->threshold,
+                              .one_person = (float)((1 - similarity) * scale),
                               .min = o->speakers ? o->speakers : o->min_speakers,
                               .max = o->speakers ? o->speakers : o->max_speakers,
                               .min_clean = 0.8f,

@@ -9,8 +9,8 @@
 /* Errors: ARGUMENT, with the setting that cannot be. */
 motet_status mt_options_check(const motet_diarize_options *options);
 
-/* threshold: the model's own, where none is given. */
-mt_speaker_rules mt_options_speakers(const motet_diarize_options *options, double threshold);
+/* threshold, similarity: the model's own. */
+mt_speaker_rules mt_options_speakers(const motet_diarize_options *options, double threshold, double similarity);
 
 /* frame, duration: seconds. */
 mt_turn_rules mt_options_turns(const motet_diarize_options *options, double frame, double duration);

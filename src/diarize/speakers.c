@@ -248,19 +248,38 @@ static motet_status cut_dendrogram(const mt_points *points, const mt_speaker_rul
     return status;
 }
 
-motet_status mt_speakers_cut(const mt_points *points, const mt_speaker_rules *rules, int *labels, int *clusters)
+static motet_status fold_by_cut(mt_points *points, const mt_speaker_rules *rules, int *labels)
 {
-    *clusters = 0;
-    return points->count ? cut_dendrogram(points, rules, labels, clusters) : MOTET_OK;
+    int clusters;
+    MT_TRY(cut_dendrogram(points, rules, labels, &clusters));
+    return mt_points_fold(points, labels, clusters);
 }
 
-static motet_status fold_by_cut(mt_points *points, const mt_speaker_rules *rules)
+/* Both cuts. The points become the clusters; labels[i]: which one each of them is in. */
+static motet_status fold_to_people(mt_points *points, const mt_speaker_rules *rules, int *labels)
 {
-    int *labels = mt_alloc_array((size_t)points->count, sizeof *labels), clusters;
-    if (!labels) return mt_fail_memory((size_t)points->count * sizeof *labels);
-    motet_status status = cut_dendrogram(points, rules, labels, &clusters);
-    if (status == MOTET_OK) status = mt_points_fold(points, labels, clusters);
-    mt_free(labels);
+    int count = points->count;
+    mt_speaker_rules second = *rules;
+    second.threshold = rules->one_person;
+    MT_TRY(fold_by_cut(points, rules, labels));
+    int *joined = mt_alloc_array((size_t)points->count, sizeof *joined);
+    if (!joined) return mt_fail_memory((size_t)points->count * sizeof *joined);
+    mt_points_settle(points);
+    motet_status status = fold_by_cut(points, &second, joined);
+    for (int i = 0; i < count && status == MOTET_OK; i++) labels[i] = joined[labels[i]];
+    mt_free(joined);
+    return status;
+}
+
+motet_status mt_speakers_cut(const mt_points *points, const mt_speaker_rules *rules, int *labels, int *clusters)
+{
+    mt_points copy;
+    *clusters = 0;
+    if (points->count == 0) return MOTET_OK;
+    MT_TRY(mt_points_copy(points, &copy));
+    motet_status status = fold_to_people(&copy, rules, labels);
+    *clusters = copy.count;
+    mt_points_free(&copy);
     return status;
 }
 
@@ -313,10 +332,14 @@ motet_status mt_speakers_assign(mt_record *record, mt_points *points, const mt_s
 {
     if (points->count == 0) return assign_to_one(record, count);
     float least = smallest_speaker(points, rules);
-    MT_TRY(fold_by_cut(points, rules));
+    int *labels = mt_alloc_array((size_t)points->count, sizeof *labels);
+    if (!labels) return mt_fail_memory((size_t)points->count * sizeof *labels);
+    motet_status status = fold_to_people(points, rules, labels);
+    mt_free(labels);
+    MT_TRY(status);
     centroids speakers;
     MT_TRY(standing_centroids(points, lower_to_count(points, least, rules->min), &speakers));
-    motet_status status = settle_speakers(record, &speakers, rules);
+    status = settle_speakers(record, &speakers, rules);
     *count = speakers.count;
     mt_free(speakers.vectors);
     return status;

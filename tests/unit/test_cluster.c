@@ -327,6 +327,42 @@ static void every_failing_allocation_is_an_error(void **state)
     }
 }
 
+enum { SCATTER = 7, EACH = 2 * SCATTER };
+
+/* Voices that scatter by 0.9 around a direction in the first two dimensions, to either side of each of `SCATTER` others
+ * from `first` on. */
+static void add_scattered(mt_points *points, float x, float y, int first)
+{
+    for (int i = 0; i < EACH; i++) {
+        float vector[DIMS] = {x, y};
+        vector[first + i / 2] = i % 2 ? 0.9f : -0.9f;
+        mt_normalize(vector, DIMS);
+        assert_int_equal(mt_points_add(points, vector, 2), MOTET_OK);
+    }
+}
+
+/* Two ways of one person, whose means are 0.6 alike and whose voices are 0.33 alike on average. */
+static void means_tell_what_voices_do_not(void **state)
+{
+    (void)state;
+    mt_points points = {.dims = DIMS};
+    int labels[3 * EACH], clusters;
+    mt_speaker_rules r = rules;
+    r.threshold = 0.63f;
+    add_scattered(&points, 1, 0, 2);
+    add_scattered(&points, 0.6f, 0.8f, 2 + SCATTER);
+    add_scattered(&points, 0, -1, 2 + 2 * SCATTER);
+    r.one_person = 0.3f;
+    assert_int_equal(mt_speakers_cut(&points, &r, labels, &clusters), MOTET_OK);
+    assert_int_equal(clusters, 3);
+    r.one_person = 0.45f;
+    assert_int_equal(mt_speakers_cut(&points, &r, labels, &clusters), MOTET_OK);
+    assert_int_equal(clusters, 2);
+    for (int i = 1; i < 2 * EACH; i++) assert_int_equal(labels[i], labels[0]);
+    assert_int_not_equal(labels[0], labels[2 * EACH]);
+    mt_points_free(&points);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +375,7 @@ int main(void)
         cmocka_unit_test(people_heard_together_stay_apart),
         cmocka_unit_test(voices_too_short_to_cluster_are_one_speaker),
         cmocka_unit_test(every_failing_allocation_is_an_error),
+        cmocka_unit_test(means_tell_what_voices_do_not),
     };
     return cmocka_run_group_tests_name("cluster", tests, NULL, NULL);
 }

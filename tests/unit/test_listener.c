@@ -283,7 +283,7 @@ static void voices_are_the_embeddings(void **state)
     assert_string_equal(info->model_name, "sound");
     assert_string_equal(info->embedding_name, "pitch");
     assert_string_equal(info->embedding_version, "7");
-    assert_true(fabs(info->threshold - 0.4) < 1e-6 && fabs(info->similarity - 0.6) < 1e-6);
+    assert_true(fabs(info->threshold - 0.4) < 1e-6 && fabs(info->similarity - 0.74) < 1e-6);
     assert_string_not_equal(info->voice_identity, motet_diarizer_describe(other)->voice_identity);
     motet_voiceprint *print;
     char *text;
