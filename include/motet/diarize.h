@@ -42,7 +42,8 @@ typedef struct motet_diarize_options {
     bool exclusive;        /* never more than one speaker at a time */
     double min_turn;       /* seconds; shorter turns are dropped */
     double min_gap;        /* seconds; a speaker's shorter pauses are filled */
-    double onset; /* the share of the windows' votes, above 0 and up to 1, that makes speech: less hears more */
+    double onset;          /* the share of the windows' votes, above 0 and up to 1, that makes speech: less hears more;
+                            * negative: the model's own */
 } motet_diarize_options;
 
 MOTET_API void motet_diarize_options_init(motet_diarize_options *options);
@@ -107,6 +108,7 @@ typedef struct motet_diarizer_info {
     int voice_dims;             /* values of a voice vector */
     double threshold;
     double similarity; /* cosine that makes two voices one person's, as the model says */
+    double onset;
     int threads;
     double load_ms; /* time that opening the model took */
 } motet_diarizer_info;

@@ -43,7 +43,7 @@ static void help(void)
         "      --min-turn S         drop turns shorter than S seconds (default %g)\n"
         "      --min-gap S          fill a speaker's pauses shorter than S seconds (default %g)\n"
         "      --onset X            the share of the windows' votes, up to 1, that makes speech: less hears more\n"
-        "                           (default %g)\n"
+        "                           (default: what the model says)\n"
         "      --explain T          say what speaks for the turns at T seconds, and against them\n\n"
         "Audio\n"
         "      --channel N|mix      one channel, counted from 1, or the mean of all (default mix)\n"
@@ -70,7 +70,7 @@ static void help(void)
         "  -t, --threads N          default: as many as the process may use\n"
         "  -h, --help\n\n"
         "Exit status: 0 done, 1 failed, 2 wrong usage, 3 some recordings failed or were only partly read.\n",
-        d.min_turn, d.min_gap, d.onset, d.hop);
+        d.min_turn, d.min_gap, d.hop);
 }
 
 static const struct option long_options[] = {{"format", required_argument, NULL, 'f'},

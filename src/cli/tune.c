@@ -334,6 +334,7 @@ static int run(tuning *t)
         return EXIT_FAILED;
     }
     t->options.threshold = motet_diarizer_describe(diarizer)->threshold;
+    t->options.onset = motet_diarizer_describe(diarizer)->onset;
     bool heard = hear_all(t, diarizer);
     motet_diarizer_destroy(diarizer);
     int code = heard ? tune(t) : EXIT_FAILED;

@@ -99,6 +99,7 @@ static motet_status set_up(motet_diarizer *d)
                                     .voice_dims = m->voice,
                                     .threshold = (double)d->rules.threshold,
                                     .similarity = m->similarity,
+                                    .onset = d->options.onset < 0 ? m->onset : d->options.onset,
                                     .threads = threads,
                                     .load_ms = now_ms() - before};
     return MOTET_OK;
@@ -313,7 +314,7 @@ motet_status mt_diarizer_complete(motet_diarizer *d)
 
 mt_turn_rules mt_diarizer_turn_rules(const motet_diarizer *d)
 {
-    return mt_options_turns(&d->options, d->info.frame, (double)d->samples / d->info.sample_rate);
+    return mt_options_turns(&d->options, d->info.onset, d->info.frame, (double)d->samples / d->info.sample_rate);
 }
 
 static motet_status settle_all(motet_diarizer *d)

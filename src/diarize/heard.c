@@ -7,7 +7,7 @@
 struct motet_heard {
     mt_record record;
     mt_points points; /* of all windows */
-    double threshold, similarity, frame, duration;
+    double threshold, similarity, onset, frame, duration;
 };
 
 motet_status mt_heard_take(mt_record *record, mt_points *points, const mt_model_description *m, double duration,
@@ -15,7 +15,13 @@ motet_status mt_heard_take(mt_record *record, mt_points *points, const mt_model_
 {
     motet_heard *h = mt_alloc_zero(1, sizeof *h);
     if (!h) return mt_fail_memory(sizeof *h);
-    *h = (motet_heard){*record, *points, m->threshold, m->similarity, (double)m->frame_step / m->sample_rate, duration};
+    *h = (motet_heard){.record = *record,
+                       .points = *points,
+                       .threshold = m->threshold,
+                       .similarity = m->similarity,
+                       .onset = m->onset,
+                       .frame = (double)m->frame_step / m->sample_rate,
+                       .duration = duration};
     mt_record_init(record, record->frames, record->dims);
     *points = (mt_points){.dims = points->dims};
     *out = h;
@@ -27,7 +33,7 @@ motet_status motet_heard_conclude(const motet_heard *h, const motet_diarize_opti
     *out = NULL;
     MT_TRY(mt_options_check(options));
     mt_speaker_rules speakers = mt_options_speakers(options, h->threshold, h->similarity);
-    mt_turn_rules turns = mt_options_turns(options, h->frame, h->duration);
+    mt_turn_rules turns = mt_options_turns(options, h->onset, h->frame, h->duration);
     mt_snapshot snapshot;
     MT_TRY(mt_snapshot_make(&h->record, &h->points, h->record.window_count, &speakers, &snapshot));
     motet_status status = mt_snapshot_assign(&snapshot);

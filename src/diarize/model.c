@@ -151,6 +151,8 @@ static motet_status prepare(mt_model *m, int window)
     d->version = mt_network_text_or(&m->network, "motet.version", "");
     d->licence = mt_network_text_or(&m->network, "motet.licence", "");
     MT_TRY(mt_network_int(&m->network, "motet.sample_rate", 8000, 192000, &d->sample_rate));
+    d->onset = 0.5;
+    MT_TRY(mt_network_maybe_number(&m->network, "motet.onset", 0.01, 1, &d->onset));
     if (m->role == DETECTOR) {
         MT_TRY(describe_detector(m, window));
     } else {

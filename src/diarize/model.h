@@ -24,6 +24,7 @@ typedef struct mt_model_description {
     int frames;     /* a window: window / frame_step */
     bool log_mel;   /* the input is log-mel frames; else samples */
     mt_mel_options mel;
+    double onset;      /* the share of the windows' votes that makes speech, where nobody asks for another */
     int speakers;      /* local speakers */
     int voice;         /* length of a voice vector; 0: it gives none */
     double threshold;  /* cosine distance; these two only of those that give voices */

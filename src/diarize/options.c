@@ -4,7 +4,7 @@
 
 void motet_diarize_options_init(motet_diarize_options *options)
 {
-    *options = (motet_diarize_options){.hop = 1.0, .threshold = -1, .min_turn = 0.2, .min_gap = 0.5, .onset = 0.5};
+    *options = (motet_diarize_options){.hop = 1.0, .threshold = -1, .min_turn = 0.2, .min_gap = 0.5, .onset = -1};
 }
 
 motet_status mt_options_check(const motet_diarize_options *o)
@@ -23,7 +23,7 @@ motet_status mt_options_check(const motet_diarize_options *o)
     if (!(o->min_turn >= 0 && o->min_turn <= 3600) || !(o->min_gap >= 0 && o->min_gap <= 3600))
         return mt_fail(MOTET_ERROR_ARGUMENT, "shortest turn %g s, shortest pause %g s: expected 0 to 3600", o->min_turn,
                        o->min_gap);
-    if (!(o->onset > 0 && o->onset <= 1))
+    if (!(o->onset <= 1) || o->onset == 0)
         return mt_fail(MOTET_ERROR_ARGUMENT, "onset %g: expected a share of the votes, above 0 and up to 1", o->onset);
     return MOTET_OK;
 }
@@ -42,12 +42,12 @@ mt_speaker_rules mt_options_speakers(const motet_diarize_options *o, double thre
                               .same_penalty = 0.5f};
 }
 
-mt_turn_rules mt_options_turns(const motet_diarize_options *o, double frame, double duration)
+mt_turn_rules mt_options_turns(const motet_diarize_options *o, double onset, double frame, double duration)
 {
     return (mt_turn_rules){.frame = frame,
                            .duration = duration,
                            .exclusive = o->exclusive,
                            .min_turn = o->min_turn,
                            .min_gap = o->min_gap,
-                           .onset = (float)o->onset};
+                           .onset = (float)(o->onset < 0 ? onset : o->onset)};
 }

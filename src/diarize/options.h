@@ -12,7 +12,7 @@ motet_status mt_options_check(const motet_diarize_options *options);
 /* threshold, similarity: the model's own. */
 mt_speaker_rules mt_options_speakers(const motet_diarize_options *options, double threshold, double similarity);
 
-/* frame, duration: seconds. */
-mt_turn_rules mt_options_turns(const motet_diarize_options *options, double frame, double duration);
+/* onset: the model's own. frame, duration: seconds. */
+mt_turn_rules mt_options_turns(const motet_diarize_options *options, double onset, double frame, double duration);
 
 #endif

@@ -131,7 +131,7 @@ static void settings_can_be_tried(void **state)
     }
     options.onset = 0;
     assert_int_equal(motet_heard_conclude(heard, &options, &result), MOTET_ERROR_ARGUMENT);
-    options.onset = 0.5;
+    options.onset = -1;
     motet_status status = MOTET_ERROR_MEMORY;
     for (long k = 0; status != MOTET_OK; k++) {
         mt_memory_fail_at(k);

@@ -36,6 +36,7 @@ static void write_settings(mt_json *json, const motet_diarizer_info *info, const
     mt_json_number(json, "window", info->window, 3);
     mt_json_number(json, "hop", info->hop, 3);
     mt_json_number(json, "threshold", info->threshold, 4);
+    mt_json_number(json, "onset", info->onset, 3);
     mt_json_int(json, "threads", info->threads);
     if (options) {
         write_count(json, "speakers", options->speakers);
@@ -44,7 +45,6 @@ static void write_settings(mt_json *json, const motet_diarizer_info *info, const
         mt_json_bool(json, "exclusive", options->exclusive);
         mt_json_number(json, "min_turn", options->min_turn, 3);
         mt_json_number(json, "min_gap", options->min_gap, 3);
-        mt_json_number(json, "onset", options->onset, 3);
     }
     mt_json_close(json, '}');
 }
