@@ -60,7 +60,8 @@ static void make_segmentation(void)
                 "{\"motet.format\": 1, \"motet.role\": \"segmentation\", \"motet.name\": \"sound\","
                 " \"motet.sample_rate\": 16000, \"motet.window\": 160000, \"motet.input\": \"waveform\","
                 " \"motet.activity\": \"powerset\", \"motet.values\": \"logits\", \"motet.speakers\": 3,"
-                " \"motet.overlap\": 2, \"motet.frames\": 589, \"motet.frame_step\": 270, \"motet.frame_first\": 495}");
+                " \"motet.overlap\": 2, \"motet.frames\": 589, \"motet.frame_step\": 270, \"motet.frame_first\": 495,"
+                " \"motet.onset\": 0.4}");
 }
 
 /* [1, 64 + 512] and what it has heard so far -> probability: speech where there is sound. The state counts chunks, and
@@ -284,6 +285,7 @@ static void voices_are_the_embeddings(void **state)
     assert_string_equal(info->embedding_name, "pitch");
     assert_string_equal(info->embedding_version, "7");
     assert_true(fabs(info->threshold - 0.4) < 1e-6 && fabs(info->similarity - 0.74) < 1e-6);
+    assert_true(fabs(info->onset - 0.4) < 1e-6);
     assert_string_not_equal(info->voice_identity, motet_diarizer_describe(other)->voice_identity);
     motet_voiceprint *print;
     char *text;
