@@ -23,7 +23,7 @@ import network
 METADATA = {
     "format": 1, "licence": "CC-BY-4.0", "role": "diarizer", "sample_rate": features.RATE, "window": network.WINDOW,
     "frame_step": network.WINDOW // network.FRAMES, "activity": "powerset", "speakers": network.SPEAKERS, "overlap": 2,
-    "voice": network.VOICE, "similarity": "0.6",
+    "voice": network.VOICE,
 }
 LOG_MEL = {
     "mel.bins": features.BINS, "mel.frame_length": features.LENGTH, "mel.frame_step": features.STEP,
@@ -54,7 +54,7 @@ def probe(count=5):
     return audio
 
 
-def export(model, path, version, threshold):
+def export(model, path, version, threshold, similarity):
     model = folded(model.eval())
     windows, name = features.inputs(model.INPUT, probe()), INPUT_NAMES[model.INPUT]
     buffer = io.BytesIO()
@@ -65,7 +65,8 @@ def export(model, path, version, threshold):
                           dynamic_axes={tensor: {0: "N"} for tensor in (name, "activity", "voices")})
         expected = model(torch.from_numpy(windows))
     proto = onnx.load_from_string(buffer.getvalue())
-    metadata = {"name": model.NAME, "version": version, "input": model.INPUT, **METADATA, "threshold": f"{threshold:g}"}
+    metadata = {"name": model.NAME, "version": version, "input": model.INPUT, **METADATA, "threshold": f"{threshold:g}",
+                "similarity": f"{similarity:g}"}
     for key, value in (metadata | (LOG_MEL if model.INPUT == "log-mel" else {})).items():
         proto.metadata_props.add(key=f"motet.{key}", value=str(value))
     shapes = {"activity": (network.FRAMES, len(network.CLASSES)), "voices": (network.SPEAKERS, network.VOICE)}
@@ -90,7 +91,8 @@ if __name__ == "__main__":
     arguments.add_argument("--network", choices=network.NETWORKS, default="cnn")
     arguments.add_argument("--version", default="0.1")
     arguments.add_argument("--threshold", type=float, required=True)
+    arguments.add_argument("--similarity", type=float, default=0.6)
     given = arguments.parse_args()
     model = network.NETWORKS[given.network]()
     model.load_state_dict(torch.load(given.checkpoint, weights_only=True)["average"])
-    export(model, given.output, given.version, given.threshold)
+    export(model, given.output, given.version, given.threshold, given.similarity)

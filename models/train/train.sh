@@ -19,13 +19,13 @@ $python models/train/corpus.py
 [ -f out/third-party/campplus.onnx ] || $python models/third-party/export.py
 $python models/train/teacher.py
 if [ "$network" = cnn ]; then
-    threshold=0.63
+    threshold=0.63 similarity=0.6
     $python models/train/train.py --name cnn "$@"
 else
-    threshold=0.6
+    threshold=0.6 similarity=0.75
     $python models/train/train.py --name w2v --network w2v --tutor models/motet-cnn.onnx "$@"
 fi
-$python models/train/export.py "out/train/$network.pt" "$model.onnx" --network "$network" --threshold "${THRESHOLD:-$threshold}"
+$python models/train/export.py "out/train/$network.pt" "$model.onnx" --network "$network" --threshold "${THRESHOLD:-$threshold}" --similarity "$similarity"
 $python models/train/evaluate.py "$model.onnx"
 $python models/train/conversations.py --seed 31
 "${MOTET:-build/release/motet}" model quantize --calibrate out/conversations-31 --min-cosine 0.999 "$model.onnx" "$model-int8.onnx"
