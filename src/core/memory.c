@@ -70,6 +70,13 @@ void *mt_grow(void *old, size_t count, size_t size)
     return realloc(old, bytes ? bytes : 1);
 }
 
+void *mt_copy_array(const void *from, size_t count, size_t size)
+{
+    void *to = mt_alloc_array(count, size);
+    if (to && count) memcpy(to, from, count * size);
+    return to;
+}
+
 char *mt_copy_bytes(const void *bytes, size_t length)
 {
     if (length == SIZE_MAX) return NULL;

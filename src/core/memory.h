@@ -12,6 +12,7 @@ void *mt_alloc_array(size_t count, size_t size);     /* not cleared */
 void *mt_alloc_aligned(size_t bytes);                /* 64-byte aligned, not cleared; freed by mt_free */
 void *mt_alloc_huge(size_t bytes);                   /* the same, in huge pages where it is large */
 void *mt_grow(void *old, size_t count, size_t size); /* realloc; on failure the old block stays */
+void *mt_copy_array(const void *from, size_t count, size_t size);
 char *mt_copy_string(const char *text);
 char *mt_copy_bytes(const void *bytes, size_t length); /* with a NUL after them */
 void mt_free(void *block);

@@ -56,20 +56,13 @@ motet_status mt_points_add(mt_points *points, const float *unit_vector, float we
     return MOTET_OK;
 }
 
-static void *copy_array(const void *from, size_t count, size_t size)
-{
-    void *to = mt_alloc_array(count, size);
-    if (to && count) memcpy(to, from, count * size);
-    return to;
-}
-
 motet_status mt_points_copy(const mt_points *p, mt_points *out)
 {
     size_t count = (size_t)p->count, dims = (size_t)p->dims;
     *out = *p;
-    out->sums = copy_array(p->sums, count * dims, sizeof *p->sums);
-    out->weights = copy_array(p->weights, count, sizeof *p->weights);
-    out->links = copy_array(p->links, p->link_count, sizeof *p->links);
+    out->sums = mt_copy_array(p->sums, count * dims, sizeof *p->sums);
+    out->weights = mt_copy_array(p->weights, count, sizeof *p->weights);
+    out->links = mt_copy_array(p->links, p->link_count, sizeof *p->links);
     out->sum_capacity = out->weight_capacity = count;
     out->link_capacity = p->link_count;
     if (out->sums && out->weights && out->links) return MOTET_OK;

@@ -1,23 +1,15 @@
 #include "diarize/snapshot.h"
 
-#include <string.h>
 
 #include "core/memory.h"
-
-static void *copy_array(const void *from, size_t count, size_t size)
-{
-    void *to = mt_alloc_array(count, size);
-    if (to && count) memcpy(to, from, count * size);
-    return to;
-}
 
 motet_status mt_snapshot_make(const mt_record *r, const mt_points *p, size_t settled, const mt_speaker_rules *rules,
                               mt_snapshot *out)
 {
     *out = (mt_snapshot){.record = *r, .settled = settled, .rules = *rules};
     motet_status status = mt_points_copy(p, &out->points);
-    out->record.windows = copy_array(r->windows, r->window_count, sizeof *r->windows);
-    out->record.voices = copy_array(r->voices, r->voice_count, sizeof *r->voices);
+    out->record.windows = mt_copy_array(r->windows, r->window_count, sizeof *r->windows);
+    out->record.voices = mt_copy_array(r->voices, r->voice_count, sizeof *r->voices);
     if (status == MOTET_OK && !(out->record.windows && out->record.voices))
         status = mt_fail_memory(r->voice_count * sizeof *r->voices);
     if (status != MOTET_OK) mt_snapshot_free(out);
