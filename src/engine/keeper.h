@@ -6,7 +6,7 @@
  * make. A process that runs a model once never pays for them; one that runs on is a little slower until they are there.
  * Their memory is asked for in the first run all the same, and lies in huge pages: those cost a load too much, but
  * not a thread that nobody waits for, and runs are some percent faster with them. Only where a session may have more
- * than one thread: it gets no more than it was given for long, and none beside a single one. */
+ * than one thread, so that none gets company beside its single one, and there is no cache to fill. */
 #ifndef MT_ENGINE_KEEPER_H
 #define MT_ENGINE_KEEPER_H
 

@@ -58,14 +58,20 @@ static piece ends(int shift, const char *shape)
     return JOIN(text(2, names[shift]), input("x", MOTET_FLOAT, shape), output("y"));
 }
 
-static motet_session *open_session(const char *file, bool reference)
+static motet_session *open_with(const char *file, bool reference, int threads)
 {
     motet_session *session;
     motet_session_options options;
     motet_session_options_init(&options);
     options.reference = reference;
+    options.threads = threads;
     if (motet_session_open(file, &options, &session) != MOTET_OK) fail_msg("%s", motet_error_message());
     return session;
+}
+
+static motet_session *open_session(const char *file, bool reference)
+{
+    return open_with(file, reference, 0);
 }
 
 static motet_tensor *run_once(motet_session *session, const motet_tensor *x)
@@ -428,12 +434,7 @@ static void write_chain(int shift)
 
 static motet_session *open_with_threads(int threads)
 {
-    motet_session *session;
-    motet_session_options options;
-    motet_session_options_init(&options);
-    options.threads = threads;
-    if (motet_session_open(path, &options, &session) != MOTET_OK) fail_msg("%s", motet_error_message());
-    return session;
+    return open_with(path, false, threads);
 }
 
 /* Runs give the same bytes before, while and after the weights are packed, and only the first of them allocates. */
