@@ -1,5 +1,7 @@
-/* Blocks of a loop are taken from one atomic counter: which is safe for determinism, because a block's work never
- * depends on who does it.
+/* The blocks of a loop are cut into as many ranges as threads may work on it, and each thread begins with its own: loop
+ * after loop the same part of what they work on falls to the same thread, whose caches hold it. That counts where
+ * processors share none, as on one with several dies. Who has finished his range helps with the others. All of that is
+ * safe for determinism, because a block's work never depends on who does it.
  *
  * Whoever has no work spins for a moment, as the next loop of a run mostly follows within microseconds, and then sleeps
  * on a condition variable, so that nothing runs between runs. The caller never waits for a worker that has not joined
@@ -11,6 +13,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,9 +37,21 @@ enum { OPEN = 1, WORKER = 2 };
 /* The caller asks for a trial, a worker takes it and leaves what came of it, the caller fetches that. */
 enum { NO_TRIAL, ASKED, TAKEN, PASSED, FAILED };
 
+/* Blocks of a loop that are not taken yet: `next` goes on beyond the end. */
+typedef struct range {
+    alignas(64) _Atomic size_t next;
+    size_t end;
+} range;
+
+typedef struct worker {
+    struct mt_pool *pool;
+    int number; /* 1 up; the caller is 0 */
+    pthread_t thread;
+} worker;
+
 struct mt_pool {
     int threads;
-    pthread_t *workers; /* threads - 1 */
+    worker *workers; /* threads - 1 */
     int started;
 
     pthread_mutex_t busy; /* held by the thread whose loop runs */
@@ -49,8 +64,8 @@ struct mt_pool {
 
     void (*work)(void *, size_t);
     void *context;
-    size_t blocks;
-    _Atomic size_t next;
+    range *ranges; /* one a thread */
+    int range_count;
     _Atomic int processor; /* of the caller, when the loop began */
     _Atomic bool crowded;  /* a worker stayed out of it, as it had come to the same one */
 
@@ -84,13 +99,26 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Returns how many it has done. */
-static size_t take_blocks(mt_pool *pool)
+/* Returns how many the thread with this number has done. */
+static size_t take_blocks(mt_pool *pool, int number)
 {
-    for (size_t done = 0;; done++) {
-        size_t block = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed);
-        if (block >= pool->blocks) return done;
-        pool->work(pool->context, block);
+    size_t done = 0;
+    for (int i = 0; i < pool->range_count; i++) {
+        range *r = &pool->ranges[(number + i) % pool->range_count];
+        for (size_t block; (block = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed)) < r->end; done++)
+            pool->work(pool->context, block);
+    }
+    return done;
+}
+
+static void share_out(mt_pool *pool, size_t blocks)
+{
+    size_t count = (size_t)pool->joining + 1, begin = 0;
+    pool->range_count = (int)count;
+    for (size_t i = 0; i < count; i++) {
+        atomic_store_explicit(&pool->ranges[i].next, begin, memory_order_relaxed);
+        begin += blocks / count + (i < blocks % count);
+        pool->ranges[i].end = begin;
     }
 }
 
@@ -171,10 +199,11 @@ static bool wait_for_loop(mt_pool *pool, uint64_t *last)
 
 static void *worker_main(void *argument)
 {
-    mt_pool *pool = argument;
+    const worker *self = argument;
+    mt_pool *pool = self->pool;
     uint64_t last = 0;
     while (wait_for_loop(pool, &last)) {
-        take_blocks(pool);
+        take_blocks(pool, self->number);
         leave(pool);
     }
     return NULL;
@@ -185,20 +214,25 @@ motet_status mt_pool_create(int threads, mt_pool **out)
     *out = NULL;
     if (threads < 1 || threads > 1024) return mt_fail(MOTET_ERROR_ARGUMENT, "%d threads: expected 1 to 1024", threads);
     mt_pool *pool = mt_alloc_zero(1, sizeof *pool);
-    pthread_t *workers = mt_alloc_zero((size_t)threads, sizeof *workers);
-    if (!pool || !workers) {
+    worker *workers = mt_alloc_zero((size_t)threads, sizeof *workers);
+    range *ranges = mt_alloc_aligned((size_t)threads * sizeof *ranges);
+    if (!pool || !workers || !ranges) {
         mt_free(pool);
         mt_free(workers);
+        mt_free(ranges);
         return mt_fail_memory(sizeof *pool);
     }
     pool->threads = threads;
     pool->workers = workers;
+    pool->ranges = ranges;
     pthread_mutex_init(&pool->busy, NULL);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
     pthread_cond_init(&pool->done, NULL);
     while (pool->started < threads - 1) {
-        if (pthread_create(&pool->workers[pool->started], NULL, worker_main, pool)) {
+        worker *w = &workers[pool->started];
+        *w = (worker){.pool = pool, .number = pool->started + 1};
+        if (pthread_create(&w->thread, NULL, worker_main, w)) {
             mt_pool_destroy(pool);
             return mt_fail(MOTET_ERROR_MEMORY, "cannot start a worker thread");
         }
@@ -217,12 +251,13 @@ void mt_pool_destroy(mt_pool *pool)
     atomic_store(&pool->stopping, true);
     pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
-    for (int i = 0; i < pool->started; i++) pthread_join(pool->workers[i], NULL);
+    for (int i = 0; i < pool->started; i++) pthread_join(pool->workers[i].thread, NULL);
     pthread_cond_destroy(&pool->done);
     pthread_cond_destroy(&pool->wake);
     pthread_mutex_destroy(&pool->lock);
     pthread_mutex_destroy(&pool->busy);
     mt_free(pool->workers);
+    mt_free(pool->ranges);
     mt_free(pool);
 }
 
@@ -290,10 +325,9 @@ static void run_loop(mt_pool *pool, size_t blocks, void (*work)(void *context, s
     double start = now();
     pool->work = work;
     pool->context = context;
-    pool->blocks = blocks;
-    atomic_store(&pool->next, 0);
+    share_out(pool, blocks);
     open_loop(pool);
-    size_t done = take_blocks(pool);
+    size_t done = take_blocks(pool, 0);
     double end = now();
     close_loop(pool);
     bool crowded = atomic_exchange(&pool->crowded, false);

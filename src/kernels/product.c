@@ -23,7 +23,6 @@ typedef struct work {
     int64_t height, width; /* of a block: rows, columns */
     int64_t down, across;  /* blocks in one product */
     int64_t depth;         /* of a slice of k */
-    int64_t threads;
 } work;
 
 typedef struct block {
@@ -195,14 +194,14 @@ static block find_block(const work *w, int64_t number)
 }
 
 /* What the thread with block b, which has this number, will probably read after the panels at row `first` up to
- * `column`: the next panels of the slice, the next slice, or those of the block that it takes then. */
+ * `column`: the next panels of the slice, the next slice, or those of the next block. */
 static coming find_next(const work *w, int64_t number, const block *b, int64_t first, int64_t column)
 {
     const mt_product *p = w->product;
     if (column < b->columns) return find_b(p, b->item, first, b->column + column);
     if (first + w->depth < p->k) return find_b(p, b->item, first + w->depth, b->column);
-    if (number + w->threads >= p->count * w->down * w->across) return (coming){NULL, 0};
-    block next = find_block(w, number + w->threads);
+    if (number + 1 >= p->count * w->down * w->across) return (coming){NULL, 0};
+    block next = find_block(w, number + 1);
     return find_b(p, next.item, 0, next.column);
 }
 
@@ -230,6 +229,5 @@ void mt_product_run(mt_pool *pool, const mt_product *product)
 {
     if (product->m == 0 || product->n == 0 || product->count == 0) return;
     work w = cut(product);
-    w.threads = mt_pool_threads(pool);
     mt_parallel(pool, (size_t)(product->count * w.down * w.across), run_block, &w);
 }

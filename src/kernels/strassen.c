@@ -6,9 +6,11 @@
  *
  *     C11 = I + IV - V + VII        C12 = III + V           C21 = II + IV            C22 = I - II + III + VI
  *
- * Quarters are what suits the tiles. The upper half of the rows is as many whole tiles as there are twice, the lower as
- * many; the few rows that are left are multiplied as they are. The halves of the columns are neighbouring panels, two
- * of which are a block's, and those of k are halves of a slice. Sums of A are made first, once for all blocks. Sums of
+ * Quarters are what suits the tiles. The rows are cut into parts, each part into an upper half of some whole tiles and a
+ * lower half of as many; the few rows that are left are multiplied as they are. The halves of the columns are
+ * neighbouring panels, two of which are a block's, and those of k are halves of a slice. Blocks go by parts first: a
+ * thread keeps to some rows, and so to what its own cache has of them from the layer before, and of their sums, while B
+ * is read once by each. Sums of A are made first, once for all blocks. Sums of
  * B are never stored: tiles add two panels on the way (mt_tile.b_sign), which costs next to nothing beside their
  * multiplications. The seven products of a tile of C11, and of those of the other quarters that go with it, stay in the
  * cache through all slices, and are put together once. A B that is not packed is copied when its turn comes, a slice of
@@ -29,7 +31,8 @@ enum { I, II, III, IV, V, VI, VII, PRODUCTS };
 
 enum {
     DEPTH = 768,                /* of half a slice of k, at most */
-    TILES = 11,                 /* pairs of tiles of rows in a block, at most */
+    TILES = 11,                 /* pairs of tiles of rows in a part, at most */
+    FEW_TILES = 3,              /* at least, if there are to be two parts */
     WIDE = 2 * MT_TILE_COLUMNS, /* columns of a block */
     SUM = MT_TILE_ROWS * MT_TILE_COLUMNS,
     LINE = 16,                     /* floats of the cache */
@@ -57,17 +60,23 @@ typedef struct work {
     const float *const *b;
     float *const *c;
     float *sums;                  /* by slice, tile of the upper half, sum: a tile's rows, dense */
-    int64_t half;                 /* rows of a half */
+    int64_t half;                 /* rows of all upper halves */
     int64_t depth;                /* of half a slice */
-    int64_t tiles, parts, across; /* pairs of tiles in a block, blocks by rows and by columns */
-    int64_t blocks, threads;
+    int64_t tiles, parts, across; /* pairs of tiles in a part, parts, blocks by columns */
+    int64_t blocks;
 } work;
+
+typedef struct part {
+    int64_t pair, pairs;  /* of tiles: which, how many */
+    int64_t upper, lower; /* rows at which the halves begin */
+} part;
 
 /* A block, and where in k it is. */
 typedef struct block {
     const float *panels[2]; /* of the slice */
-    int64_t item, tile, tiles, column;
-    int64_t rest;         /* rows beyond the halves */
+    part part;
+    int64_t item, column;
+    int64_t rest;         /* rows beyond the halves: the parts take turns with them */
     int64_t first, depth; /* of the upper half of the slice, counted through upper halves alone; of either half */
     bool last;            /* slice */
 } block;
@@ -107,16 +116,26 @@ static work cut(const mt_gemm *s)
     int64_t pairs = w.half / MT_TILE_ROWS;
     w.depth = parts_of(s->k / 2, parts_of(s->k / 2, DEPTH));
     w.parts = parts_of(pairs, TILES);
+    if (w.parts == 1 && pairs >= 2 * FEW_TILES) w.parts = 2;
     w.tiles = parts_of(pairs, w.parts);
+    w.parts = parts_of(pairs, w.tiles);
     return w;
+}
+
+static part find_part(const work *w, int64_t number)
+{
+    part p = {.pair = number * w->tiles, .upper = 2 * number * w->tiles * MT_TILE_ROWS};
+    p.pairs = least(w->tiles, w->half / MT_TILE_ROWS - p.pair);
+    p.lower = p.upper + p.pairs * MT_TILE_ROWS;
+    return p;
 }
 
 /* --- sums of A ------------------------------------------------------------------------------------------------ */
 
-/* The sums of a tile of rows in a slice. */
-static float *sums_at(const work *w, int64_t first, int64_t depth, int64_t tile)
+/* The sums of a pair of tiles in a slice. */
+static float *sums_at(const work *w, int64_t first, int64_t depth, int64_t pair)
 {
-    return w->sums + SUMS * (w->half * first + tile * MT_TILE_ROWS * depth);
+    return w->sums + SUMS * (w->half * first + pair * MT_TILE_ROWS * depth);
 }
 
 /* One row of all sums, which are `apart`. */
@@ -133,16 +152,18 @@ MT_SIMD static void add_quarters(const float *restrict a11, const float *restric
     }
 }
 
-static void add_rows(void *context, size_t tile)
+static void add_rows(void *context, size_t number)
 {
     const work *w = context;
-    int64_t half = w->shape->k / 2, lda = w->shape->lda;
+    int64_t pair = (int64_t)number, half = w->shape->k / 2, lda = w->shape->lda;
+    part p = find_part(w, pair / w->tiles);
+    const float *upper = w->a + (p.upper + (pair - p.pair) * MT_TILE_ROWS) * lda;
     for (int64_t first = 0, depth; first < half; first += depth) {
         depth = least(w->depth, half - first);
-        float *sums = sums_at(w, first, depth, (int64_t)tile);
-        const float *a = w->a + (int64_t)tile * MT_TILE_ROWS * lda + 2 * first;
+        float *sums = sums_at(w, first, depth, pair);
+        const float *a = upper + 2 * first;
         for (int64_t i = 0; i < MT_TILE_ROWS; i++)
-            add_quarters(a + i * lda, a + (w->half + i) * lda, depth, sums + i * depth, MT_TILE_ROWS * depth);
+            add_quarters(a + i * lda, a + (p.lower - p.upper + i) * lda, depth, sums + i * depth, MT_TILE_ROWS * depth);
     }
 }
 
@@ -150,11 +171,10 @@ static void add_rows(void *context, size_t tile)
 
 static block find_block(const work *w, int64_t number)
 {
-    int64_t each = w->across * w->parts, part = number % w->parts;
-    block b = {.item = number / each, .tile = part * w->tiles, .column = number % each / w->parts * WIDE};
-    b.tiles = least(w->tiles, w->half / MT_TILE_ROWS - b.tile);
-    b.rest = part == w->parts - 1 ? w->shape->m - 2 * w->half : 0;
+    int64_t each = w->blocks / w->parts, at = number % each;
+    block b = {.part = find_part(w, number / each), .item = at / w->across, .column = at % w->across * WIDE};
     b.depth = w->depth;
+    if (at % w->parts == number / each) b.rest = w->shape->m - 2 * w->half;
     return b;
 }
 
@@ -192,13 +212,14 @@ static const float *quarter_of_b(const block *b, quarter q)
 
 static void find_rows(const work *w, const block *b, int64_t tile, rows which, mt_tile *t)
 {
-    const float *a = w->a + (b->tile + tile) * MT_TILE_ROWS * w->shape->lda + 2 * b->first;
+    int64_t row = (which == A22 ? b->part.lower : b->part.upper) + tile * MT_TILE_ROWS;
+    const float *a = w->a + row * w->shape->lda + 2 * b->first;
     t->a_step = 1;
     t->a_row = which < SUMS ? b->depth : w->shape->lda;
     if (which < SUMS)
-        t->a = sums_at(w, b->first, b->depth, b->tile + tile) + which * MT_TILE_ROWS * b->depth;
+        t->a = sums_at(w, b->first, b->depth, b->part.pair + tile) + which * MT_TILE_ROWS * b->depth;
     else
-        t->a = which == A11 ? a : a + w->half * w->shape->lda + b->depth;
+        t->a = which == A11 ? a : a + b->depth;
 }
 
 /* One product for one tile. The panels of what comes next are asked for by all tiles of a slice together: by the first
@@ -206,7 +227,7 @@ static void find_rows(const work *w, const block *b, int64_t tile, rows which, m
 static void multiply(const work *w, const block *b, const float *const next[2], int64_t tile, int which, float *to)
 {
     mt_tile t = {.k = b->depth, .b_row = MT_TILE_COLUMNS, .c = to, .c_row = MT_TILE_COLUMNS, .alpha = 1};
-    int64_t half = parts_of(b->tiles * PRODUCTS, 2), at = tile * PRODUCTS + which;
+    int64_t half = parts_of(b->part.pairs * PRODUCTS, 2), at = tile * PRODUCTS + which;
     const float *panel = quarter_of_b(b, products[which].b);
     find_rows(w, b, tile, products[which].a, &t);
     t.b = panel;
@@ -222,7 +243,7 @@ static void multiply(const work *w, const block *b, const float *const next[2], 
 
 static float *c_at(const work *w, const block *b, int64_t tile, quarter q)
 {
-    int64_t row = (b->tile + tile) * MT_TILE_ROWS + (q < Q21 ? 0 : w->half);
+    int64_t row = (q < Q21 ? b->part.upper : b->part.lower) + tile * MT_TILE_ROWS;
     return w->c[b->item] + row * w->shape->ldc + b->column + q % 2 * MT_TILE_COLUMNS;
 }
 
@@ -291,7 +312,7 @@ static void find_next(const work *w, const block *b, int64_t number, const float
     block after = *b;
     for (int i = 0; i < 2; i++) next[i] = b->panels[i];
     if (!w->shape->b_packed) return;
-    if (!next_slice(w, &after)) after = find_block(w, least(number + w->threads, w->blocks - 1));
+    if (!next_slice(w, &after)) after = find_block(w, least(number + 1, w->blocks - 1));
     for (int i = 0; i < 2; i++) next[i] = panel_at(w, &after, i);
 }
 
@@ -306,7 +327,7 @@ static void run_slices(const work *w, int64_t number, float *room)
         if (room) copy_panels(w, &b, room);
         for (int i = 0; i < 2; i++) b.panels[i] = room ? room + i * 2 * b.depth * MT_TILE_COLUMNS : panel_at(w, &b, i);
         find_next(w, &b, number, next);
-        for (int64_t tile = 0; tile < b.tiles; tile++) {
+        for (int64_t tile = 0; tile < b.part.pairs; tile++) {
             for (int i = 0; i < PRODUCTS; i++) {
                 if (b.last) fetch(w, &b, tile, i);
                 multiply(w, &b, next, tile, i, sums[tile][i]);
@@ -336,7 +357,6 @@ void mt_strassen_run(mt_pool *pool, const mt_gemm *s, int64_t count, const float
     w.b = b;
     w.c = c;
     w.sums = room;
-    w.threads = mt_pool_threads(pool);
     w.blocks = count * w.across * w.parts;
     mt_parallel(pool, (size_t)(w.half / MT_TILE_ROWS), add_rows, &w);
     mt_parallel(pool, (size_t)w.blocks, s->b_packed ? run_block : copy_and_run_block, &w);
