@@ -77,7 +77,8 @@ static void run_lane(void *context, size_t lane)
 {
     const attention_work *w = context;
     float *strip = w->strips + (int64_t)lane * w->rows * w->pitch;
-    for (int64_t job = (int64_t)lane; job < w->jobs; job += LANES) run_job(w, job, strip);
+    int64_t lanes = least(w->jobs, LANES), end = ((int64_t)lane + 1) * w->jobs / lanes;
+    for (int64_t job = (int64_t)lane * w->jobs / lanes; job < end; job++) run_job(w, job, strip);
 }
 
 void mt_attention_run(mt_pool *pool, const mt_attention *attention, float *scratch)

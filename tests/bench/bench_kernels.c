@@ -3,7 +3,8 @@
  *
  *     bench_kernels [SECONDS_A_SHAPE]        MOTET_CPU=avx2 etc. for lower levels
  *
- * The minimum over many repeats, since other work on the machine only ever makes a repeat longer. */
+ * The two take turns, many times, as the clock goes up and down with what the machine's other tenants do; of each turn
+ * the fastest repeat counts, since other work only ever makes one longer, and of all turns the median. */
 #include <immintrin.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +24,9 @@ static double now(clockid_t clock)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-static double patience = 0.3; /* seconds a shape */
+enum { TURNS = 31 };
+
+static double patience = 0.4; /* seconds a shape */
 
 typedef struct job {
     const char *name;
@@ -45,7 +48,7 @@ static double fastest(const job *j)
     enum { INTERRUPTED = 2 /* milliseconds */ };
     clockid_t clock = once(j, CLOCK_MONOTONIC) < 1e-3 * INTERRUPTED ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID;
     double best = 1e9;
-    for (double end = now(CLOCK_MONOTONIC) + patience; now(CLOCK_MONOTONIC) < end;) {
+    for (double end = now(CLOCK_MONOTONIC) + patience / (2 * TURNS); now(CLOCK_MONOTONIC) < end;) {
         double took = once(j, clock);
         best = took < best ? took : best;
     }
@@ -147,12 +150,31 @@ static void run_convolution(void *context)
         mt_conv_run_tiles(NULL, &v->conv, v->x, v->packed, NULL, NULL, v->y);
 }
 
+static int in_order(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double values[TURNS])
+{
+    qsort(values, TURNS, sizeof *values, in_order);
+    return values[TURNS / 2];
+}
+
+/* A turn is compared with the peaks before and after it. */
 static void report(const job *j, double (*peak)(void))
 {
-    double best = peak(), speed = j->operations / fastest(j), again = peak();
-    best = again > best ? again : best;
-    printf("%-44s %8.1f Gop/s", j->name, speed * 1e-9);
-    if (best > 0) printf("  %5.1f %% of %.1f", 100 * speed / best, best * 1e-9);
+    double speeds[TURNS], peaks[TURNS], shares[TURNS], before = peak();
+    for (int i = 0; i < TURNS; i++) {
+        speeds[i] = j->operations / fastest(j);
+        double after = peak();
+        peaks[i] = (before + after) / 2;
+        shares[i] = speeds[i] / peaks[i];
+        before = after;
+    }
+    printf("%-44s %8.1f Gop/s", j->name, median(speeds) * 1e-9);
+    if (before > 0) printf("  %5.1f %% of %.1f", 100 * median(shares), median(peaks) * 1e-9);
     putchar('\n');
     fflush(stdout);
 }
