@@ -6,15 +6,14 @@
  *
  *     C11 = I + IV - V + VII        C12 = III + V           C21 = II + IV            C22 = I - II + III + VI
  *
- * Quarters are what suits the tiles. The rows are cut into parts, each part into an upper half of some whole tiles and a
- * lower half of as many; the few rows that are left are multiplied as they are. The halves of the columns are
- * neighbouring panels, two of which are a block's, and those of k are halves of a slice. Blocks go by parts first: a
- * thread keeps to some rows, and so to what its own cache has of them from the layer before, and of their sums, while B
- * is read once by each. Sums of A are made first, once for all blocks. Sums of
- * B are never stored: tiles add two panels on the way (mt_tile.b_sign), which costs next to nothing beside their
- * multiplications. The seven products of a tile of C11, and of those of the other quarters that go with it, stay in the
- * cache through all slices, and are put together once. A B that is not packed is copied when its turn comes, a slice of
- * two panels at a time, and then is the same.
+ * Quarters are what suits the tiles. The rows are cut into parts, each part into an upper half of some whole tiles and
+ * a lower half of as many; the few rows that are left are multiplied as they are. The halves of the columns are
+ * neighbouring panels, two of which are a block's, and those of k are halves of a slice. A thread keeps to some parts,
+ * and so to what its own cache has of their rows from the layer before, and of their sums; B is read once by each. Sums
+ * of A are made first, once for all blocks. Sums of B are never stored: tiles add two panels on the way
+ * (mt_tile.b_sign), which costs next to nothing beside their multiplications. The seven products of a tile of C11, and
+ * of those of the other quarters that go with it, stay in the cache through all slices, and are put together once. A B
+ * that is not packed is copied when its turn comes, a slice of two panels at a time, and then is the same.
  *
  * The price is accuracy: an element is off by roundings of the largest elements of four quarters, not of its own sum.
  * Against float64, of normally distributed numbers, the largest error is 6e-6 of the result's standard deviation for
@@ -64,6 +63,7 @@ typedef struct work {
     int64_t depth;                /* of half a slice */
     int64_t tiles, parts, across; /* pairs of tiles in a part, parts, blocks by columns */
     int64_t blocks;
+    int64_t together; /* parts that take the same columns one after the other: as many as a thread has */
 } work;
 
 typedef struct part {
@@ -171,10 +171,11 @@ static void add_rows(void *context, size_t number)
 
 static block find_block(const work *w, int64_t number)
 {
-    int64_t each = w->blocks / w->parts, at = number % each;
-    block b = {.part = find_part(w, number / each), .item = at / w->across, .column = at % w->across * WIDE};
+    int64_t columns = w->blocks / w->parts, first = number / (columns * w->together) * w->together;
+    int64_t parts = least(w->together, w->parts - first), at = number - first * columns, which = first + at % parts;
+    block b = {.part = find_part(w, which), .item = at / parts / w->across, .column = at / parts % w->across * WIDE};
     b.depth = w->depth;
-    if (at % w->parts == number / each) b.rest = w->shape->m - 2 * w->half;
+    if (at / parts % w->parts == which) b.rest = w->shape->m - 2 * w->half;
     return b;
 }
 
@@ -358,6 +359,7 @@ void mt_strassen_run(mt_pool *pool, const mt_gemm *s, int64_t count, const float
     w.c = c;
     w.sums = room;
     w.blocks = count * w.across * w.parts;
+    w.together = parts_of(w.parts, mt_pool_threads(pool));
     mt_parallel(pool, (size_t)(w.half / MT_TILE_ROWS), add_rows, &w);
     mt_parallel(pool, (size_t)w.blocks, s->b_packed ? run_block : copy_and_run_block, &w);
 }
