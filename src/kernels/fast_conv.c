@@ -32,7 +32,7 @@ enum {
     INPUTS = 9,                       /* combinations of inputs, at most */
     FILTERS = 6,                      /* combinations of a filter's taps, at most */
     PRODUCTS = 7,                     /* sums that outputs are made of, at most */
-    PLENTY = 24,                      /* blocks, for any number of threads to share, unless that makes them */
+    PLENTY = 5,                       /* blocks for each thread, unless that makes them */
     HIGH = 12,                        /* tiles of rows or lower: every block combines its inputs itself */
     WIDE = OUTPUTS * MT_TILE_COLUMNS, /* outputs of a panel */
     LONGEST = 2 * WIDE + TAPS,        /* samples that it sees of a channel, at most */
@@ -386,7 +386,7 @@ void mt_fast_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const 
     w.tile = mt_tile_floats();
     w.across = parts_of(conv->window.out_count, WIDE);
     if (units * w.across == 0) return;
-    w.height = parts_of(w.form.rows, parts_of(PLENTY, units * w.across));
+    w.height = parts_of(w.form.rows, parts_of(PLENTY * mt_pool_threads(pool), units * w.across));
     if (w.height < HIGH) w.height = parts_of(w.form.rows, parts_of(w.form.rows, HIGH));
     w.down = parts_of(w.form.rows, w.height);
     mt_parallel(pool, (size_t)(units * w.across * w.down), run_block, &w);

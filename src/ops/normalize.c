@@ -177,7 +177,8 @@ static motet_status layer(mt_op_context *c, bool centred, const motet_tensor *sk
         work.skip = skip->data;
         work.sum = sum ? sum->data : work.y; /* where the row is normalised then, in place */
     }
-    mt_ranges(c->pool, mt_span(in->dims, 0, axis), mt_row_grain(work.width), layer_rows, &work);
+    enum { FINER = 4 }; /* shares of the threads are nearly equal then, and rows those they had in the product before */
+    mt_ranges(c->pool, mt_span(in->dims, 0, axis), mt_row_grain(FINER * work.width), layer_rows, &work);
     for (int i = 0; i < 3; i++)
         if (out[i].tensor) mt_value_out_store(&out[i]);
     return MOTET_OK;
