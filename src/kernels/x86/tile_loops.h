@@ -48,7 +48,7 @@ static inline mt_tile part_of(const mt_tile *t, int i, int j, int rows, int colu
             for (int64_t k = run; k > 0; k--) {                                                                        \
                 vector b0 = B(0), b1 = B(LANES);                                                                       \
                 __builtin_prefetch(p0 + 64 * step);                                                                    \
-                __builtin_prefetch(ahead, 0, 2);                                                                       \
+                __builtin_prefetch(ahead);                                                                             \
                 ahead += ahead_step;                                                                                   \
                 MT_ROWS_##n(STEP);                                                                                     \
                 p0 += step, p3 += step, p6 += step, p9 += step, b += b_row, other += b_row;                            \
