@@ -215,15 +215,51 @@ static void every_block_runs_once(void **state)
     assert_int_equal(mt_pool_create(0, &pool), MOTET_ERROR_ARGUMENT);
 }
 
-typedef struct slow_worker {
+enum { SHARED = 40 };
+
+typedef struct shares {
     pthread_t caller;
-    _Atomic int blocks, by_worker;
-} slow_worker;
+    size_t taken[2][SHARED]; /* by the caller, by the worker, in their order */
+    int counts[2];
+} shares;
 
 static void sleep_ms(long ms)
 {
     nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
 }
+
+static void note_who(void *context, size_t block)
+{
+    shares *s = context;
+    int who = !pthread_equal(pthread_self(), s->caller);
+    s->taken[who][s->counts[who]++] = block;
+    sleep_ms(1);
+}
+
+/* So that what a thread worked on in one loop it mostly works on in the next. */
+static void threads_begin_with_their_own_blocks(void **state)
+{
+    (void)state;
+    mt_pool *pool;
+    assert_int_equal(mt_pool_create(2, &pool), MOTET_OK);
+    shares s = {.caller = pthread_self()};
+    mt_parallel(pool, SHARED, note_who, &s);
+    mt_pool_destroy(pool);
+    assert_int_equal(s.counts[0] + s.counts[1], SHARED);
+    for (int who = 0; who < 2; who++) {
+        bool helping = false;
+        for (int i = 0; i < s.counts[who]; i++) {
+            bool own = s.taken[who][i] / (SHARED / 2) == (size_t)who;
+            assert_false(own && helping);
+            helping = !own;
+        }
+    }
+}
+
+typedef struct slow_worker {
+    pthread_t caller;
+    _Atomic int blocks, by_worker;
+} slow_worker;
 
 /* As if another process had the worker's processor for most of the time. */
 static void work_slowly(void *context, size_t block)
@@ -291,6 +327,7 @@ int main(void)
         cmocka_unit_test(packed_elements_come_back),
         cmocka_unit_test(files_are_told_apart),
         cmocka_unit_test(every_block_runs_once),
+        cmocka_unit_test(threads_begin_with_their_own_blocks),
         cmocka_unit_test(a_worker_that_is_held_up_is_left_alone),
     };
     return cmocka_run_group_tests_name("core", tests, NULL, NULL);
