@@ -1,7 +1,7 @@
 /* The blocks of a loop are cut into as many ranges as threads may work on it, and each thread begins with its own: loop
  * after loop the same part of what they work on falls to the same thread, whose caches hold it. That counts where
- * processors share none, as on one with several dies. Who has finished his range helps with the others. All of that is
- * safe for determinism, because a block's work never depends on who does it.
+ * processors share none, as on one with several dies. Whoever has finished its own helps with the others. All of that
+ * is safe for determinism, because a block's work never depends on who does it.
  *
  * Whoever has no work spins for a moment, as the next loop of a run mostly follows within microseconds, and then sleeps
  * on a condition variable, so that nothing runs between runs. The caller never waits for a worker that has not joined
