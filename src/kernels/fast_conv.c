@@ -385,6 +385,7 @@ void mt_fast_conv_run(mt_pool *pool, const mt_conv *conv, const float *x, const 
     find_form(conv, &w.form);
     w.tile = mt_tile_floats();
     w.across = parts_of(conv->window.out_count, WIDE);
+    /* Which tiles of rows make a block changes no sum, and so may depend on the number of threads. */
     if (units * w.across == 0) return;
     w.height = parts_of(w.form.rows, parts_of(PLENTY * mt_pool_threads(pool), units * w.across));
     if (w.height < HIGH) w.height = parts_of(w.form.rows, parts_of(w.form.rows, HIGH));

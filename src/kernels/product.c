@@ -3,7 +3,8 @@
  * megabyte or more) and a group of panels (a quarter) stay in the second cache until they are done with.
  *
  * Packed weights come from memory. While the rows of A go by some panels, the next are brought into the second cache,
- * evenly, so that neither waits for the other. */
+ * evenly, so that neither waits for the other: by way of the first, which has proved faster than to ask for them in the
+ * second alone. */
 #include "kernels/product.h"
 
 #include <stdalign.h>

@@ -58,7 +58,7 @@ typedef struct work {
     const float *a;
     const float *const *b;
     float *const *c;
-    float *sums;                  /* by slice, tile of the upper half, sum: a tile's rows, dense */
+    float *sums;                  /* by slice, pair of tiles, sum: a tile's rows, dense */
     int64_t half;                 /* rows of all upper halves */
     int64_t depth;                /* of half a slice */
     int64_t tiles, parts, across; /* pairs of tiles in a part, parts, blocks by columns */
