@@ -38,11 +38,12 @@ bool motet_capture_read(motet_capture *capture, motet_block *block)
 void motet_capture_look(motet_capture *capture, motet_capture_state *state)
 {
     const char *trouble = atomic_load(&capture->trouble);
-    *state = (motet_capture_state){.connected = atomic_load(&capture->connected),
-                                   .backlog = capture->plays ? 0 : 0.01 * (double)mt_ring_waiting(capture->ring),
-                                   .drift_ppm = atomic_load(&capture->drift_ppm),
-                                   .overwritten = mt_ring_overwritten(capture->ring),
-                                   .trouble = trouble ? trouble : ""};
+    *state = (motet_capture_state){
+        .connected = atomic_load(&capture->connected),
+        .backlog = capture->plays || !capture->rate ? 0 : (double)mt_ring_waiting(capture->ring) / capture->rate,
+        .drift_ppm = atomic_load(&capture->drift_ppm),
+        .overwritten = mt_ring_overwritten(capture->ring),
+        .trouble = trouble ? trouble : ""};
 }
 
 motet_status motet_capture_verdict(motet_capture *capture)

@@ -25,7 +25,9 @@ struct mt_ring {
     int descriptor;
     slot *ring;
     _Alignas(64) _Atomic uint64_t written; /* blocks; the writer's */
+    _Atomic int64_t written_to;            /* sample: where the newest block ends */
     _Alignas(64) _Atomic uint64_t taken;   /* the reader's: blocks taken or overwritten */
+    _Atomic int64_t taken_to; /* sample: where the block taken last ends; at first where the first begins */
     _Atomic int64_t overwritten;
 };
 
@@ -83,6 +85,8 @@ void mt_ring_write(mt_ring *ring, const motet_block *block)
         atomic_store_explicit(&s->words[i], word, memory_order_release);
     }
     atomic_store_explicit(&s->number, 2 * n + 2, memory_order_release);
+    if (n == 0) atomic_store_explicit(&ring->taken_to, block->start, memory_order_relaxed);
+    atomic_store_explicit(&ring->written_to, block->start + block->count, memory_order_relaxed);
     atomic_store_explicit(&ring->written, n + 1, memory_order_release);
     (void)!write(ring->descriptor, &(uint64_t){1}, sizeof(uint64_t));
 }
@@ -117,7 +121,10 @@ static bool take(mt_ring *ring, motet_block *block)
         if (!there) atomic_fetch_add_explicit(&ring->overwritten, (int64_t)(next - taken), memory_order_relaxed);
         taken = next;
         atomic_store_explicit(&ring->taken, taken, memory_order_release);
-        if (there) return true;
+        if (there) {
+            atomic_store_explicit(&ring->taken_to, block->start + block->count, memory_order_relaxed);
+            return true;
+        }
     }
     return false;
 }
@@ -135,10 +142,10 @@ int mt_ring_descriptor(const mt_ring *ring)
     return ring->descriptor;
 }
 
-size_t mt_ring_waiting(const mt_ring *ring)
+int64_t mt_ring_waiting(const mt_ring *ring)
 {
-    return (size_t)(atomic_load_explicit(&ring->written, memory_order_acquire) -
-                    atomic_load_explicit(&ring->taken, memory_order_relaxed));
+    return atomic_load_explicit(&ring->written_to, memory_order_relaxed) -
+           atomic_load_explicit(&ring->taken_to, memory_order_relaxed);
 }
 
 int64_t mt_ring_overwritten(const mt_ring *ring)

@@ -22,7 +22,7 @@ bool mt_ring_full(const mt_ring *ring); /* the next write would overwrite */
 /* The reader's. False when there is nothing. */
 bool mt_ring_read(mt_ring *ring, motet_block *block);
 int mt_ring_descriptor(const mt_ring *ring);
-size_t mt_ring_waiting(const mt_ring *ring);      /* blocks */
+int64_t mt_ring_waiting(const mt_ring *ring);     /* samples, from the last block taken to the newest one's end */
 int64_t mt_ring_overwritten(const mt_ring *ring); /* of those that the reader should have had */
 
 #endif

@@ -75,6 +75,34 @@ static void the_oldest_are_written_over(void **state)
     mt_ring_destroy(ring);
 }
 
+/* However long blocks are, and with those that only tell how far time has come; also when some were written over. */
+static void what_waits_is_told_in_samples(void **state)
+{
+    (void)state;
+    mt_ring *ring;
+    motet_block block = {.start = 7000};
+    assert_int_equal(mt_ring_create(SLOTS, &ring), MOTET_OK);
+    assert_int_equal(mt_ring_waiting(ring), 0);
+    static const int counts[] = {480, 31, 1024, 0, 449};
+    for (int n = 0; n < 5; n++) {
+        block.count = counts[n];
+        if (!block.count) block.start += 4800;
+        mt_ring_write(ring, &block);
+        block.start += block.count;
+    }
+    assert_int_equal(mt_ring_waiting(ring), 480 + 31 + 1024 + 4800 + 449);
+    motet_block read;
+    assert_true(mt_ring_read(ring, &read) && mt_ring_read(ring, &read));
+    assert_int_equal(mt_ring_waiting(ring), 1024 + 4800 + 449);
+    block.count = 100;
+    for (int n = 0; n < 2 * SLOTS; n++, block.start += 100) mt_ring_write(ring, &block);
+    assert_true(mt_ring_read(ring, &read));
+    assert_int_equal(mt_ring_waiting(ring), 100 * (SLOTS - 1));
+    while (mt_ring_read(ring, &read)) continue;
+    assert_int_equal(mt_ring_waiting(ring), 0);
+    mt_ring_destroy(ring);
+}
+
 enum { MANY = 20000 };
 
 static void *write_many(void *user)
@@ -118,6 +146,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_come_out_as_they_went_in),
         cmocka_unit_test(the_oldest_are_written_over),
+        cmocka_unit_test(what_waits_is_told_in_samples),
         cmocka_unit_test(a_writer_and_a_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
