@@ -170,7 +170,7 @@ class CamPlusPlus(Network):
 SEGMENTATION = {
     "name": "pyannote-segmentation-3.0", "version": "3.0", "licence": "MIT, (c) CNRS", "role": "segmentation",
     "input": "waveform", "window": 10 * RATE, "activity": "powerset", "values": "log-probabilities", "speakers": 3,
-    "overlap": 2, "frames": 589, "frame_step": 270, "frame_first": 495,
+    "overlap": 2, "frames": 589, "frame_step": 270, "frame_first": 495, "onset": 0.3,
 }
 CAMPPLUS = {
     "name": "campplus", "version": "zh-en-common-advanced", "licence": "Apache-2.0, 3D-Speaker", "role": "embedding",

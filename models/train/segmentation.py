@@ -14,16 +14,14 @@ that it learnt (Wortsman et al., Robust fine-tuning of zero-shot models, 2022), 
 """
 
 import argparse
-import math
-import os
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import corpus
+import trainer
 from simulate import CLASS_OF_SET, IGNORE, Simulator
 from train import activity_loss
 
@@ -35,7 +33,6 @@ MIX = dict(real=0.62, quick=0.33, empty=0.05)
 THREES = 10                                                         # windows of the simulator in a scene: 30 s
 MIDDLES = (FIRST + STEP * np.arange(FRAMES)) // corpus.STEP         # the simulator's labels that frames take
 PAUSE = 50                                                          # labels of 10 ms: shorter ones are none
-AVERAGE = 0.995
 
 
 def trainable():
@@ -81,71 +78,36 @@ class Batches(torch.utils.data.IterableDataset):
             yield tuple(torch.from_numpy(np.stack(part)) for part in zip(*windows))
 
 
-class Trainer:
+class Trainer(trainer.Trainer):
+    FIGURES = ["activity {:.3f}", "(frames wrong {:.1%})"]
+    KEEP, EVERY, LOGGED, SAVED = 0.995, 1, 25, 100
+
     def __init__(self, options):
         torch.manual_seed(options.seed)
-        self.options, self.step = options, 0
-        self.network = trainable()
-        self.average = {name: value.detach().clone() for name, value in self.network.named_parameters()}
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=options.rate, weight_decay=0.0)
-        self.checkpoint = corpus.OUT / f"{options.name}.pt"
-        if self.checkpoint.exists():
-            state = torch.load(self.checkpoint, weights_only=True)
-            self.network.load_state_dict(state["model"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.average, self.step = state["average"], state["step"]
-            print(f"resuming at step {self.step}", flush=True)
-
-    def save(self):
-        """Written aside and renamed, so that a killed run leaves the checkpoint before."""
-        aside = self.checkpoint.with_suffix(".tmp")
-        torch.save(dict(model=self.network.state_dict(), average=self.average, optimizer=self.optimizer.state_dict(),
-                        step=self.step), aside)
-        os.replace(aside, self.checkpoint)
+        network = trainable()
+        super().__init__(options, network, [dict(params=list(network.parameters()), weight_decay=0.0, pace=1.0)])
+        self.resume()
 
     def update(self, samples, classes):
-        progress = self.step / self.options.steps
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.options.rate * min(1, progress / 0.04) * 0.5 * (1 + math.cos(math.pi * progress))
-        log_probabilities = self.network(samples / 32768.0)
+        log_probabilities = self.model(samples / 32768.0)
         loss, renamed, _ = activity_loss(log_probabilities, classes.long())
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimizer.step()
-        self.step += 1
-        with torch.no_grad():
-            for name, value in self.network.named_parameters():
-                self.average[name].lerp_(value, 1 - min(AVERAGE, self.step / (self.step + 20)))
+        self.descend(loss, 1.0)
         wrong = (log_probabilities.argmax(2) != renamed)[classes != IGNORE].float().mean()
-        return np.array([loss.item(), wrong.item()])
+        return torch.stack([loss, wrong]).detach()
 
     def run(self):
-        options, start, sums, seen = self.options, time.time(), 0, 0
-        batches = torch.utils.data.DataLoader(Batches(options.scenes, options.seed + self.step), None, num_workers=1,
-                                              prefetch_factor=8)
-        for batch in batches:
-            if self.step >= options.steps:
-                break
-            sums, seen = sums + self.update(*batch), seen + 1
-            if self.step % 25 == 0:
-                loss, wrong = sums / seen
-                print(f"{self.step:6d}  activity {loss:.3f} (frames wrong {wrong:.1%})  "
-                      f"{(time.time() - start) / seen:.2f} s/step", flush=True)
-                sums, seen, start = 0, 0, time.time()
-            if self.step % 100 == 0:
-                self.save()
-        self.save()
+        batches = Batches(self.options.scenes, self.options.seed + self.step)
+        self.train(iter(torch.utils.data.DataLoader(batches, None, num_workers=1, prefetch_factor=8)), self.options.steps)
 
     def export(self, path, share, version):
         state = {name: value.detach().lerp(self.average[name], share) for name, value in trainable().named_parameters()}
-        self.network.load_state_dict(state)
-        for parameter in self.network.parameters():
+        self.model.load_state_dict(state)
+        for parameter in self.model.parameters():
             parameter.requires_grad_(False)
         metadata = third_party.SEGMENTATION | {"name": path.stem, "version": version}
         metadata["licence"] = "MIT, (c) CNRS and the authors of motet"
         audio = [0.1 * torch.randn(n, WINDOW) for n in (1, 2)]
-        third_party.write(self.network, audio, {"waveform": {0: "N"}, "activity": {0: "N"}}, ["waveform", "activity"],
+        third_party.write(self.model, audio, {"waveform": {0: "N"}, "activity": {0: "N"}}, ["waveform", "activity"],
                           metadata, path)
 
 
@@ -160,5 +122,5 @@ if __name__ == "__main__":
     arguments.add_argument("--share", type=float, default=0.3, help="of the way from the first weights to those learnt")
     arguments.add_argument("--version", default="0.1")
     given = arguments.parse_args()
-    trainer = Trainer(given)
-    trainer.export(given.export, given.share, given.version) if given.export else trainer.run()
+    run = Trainer(given)
+    run.export(given.export, given.share, given.version) if given.export else run.run()

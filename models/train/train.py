@@ -30,8 +30,6 @@ processor has it; losses, statistics of batch norm and weights stay in float32.
 
 import argparse
 import itertools
-import os
-import time
 
 import numpy as np
 import torch
@@ -42,6 +40,7 @@ import corpus
 import diarizer
 import start
 import teacher
+import trainer
 from features import LogMel
 from network import ALONE, CLASSES, NETWORKS, SPEAKERS, VOICE
 from simulate import IGNORE, Simulator
@@ -53,9 +52,6 @@ RENAMED = torch.tensor([[CLASSES.index(tuple(sorted(p[s] for s in c))) for c in 
                         for p in PERMUTATIONS.tolist()])
 SCALE, MARGIN, PAIR_SCALE = 30.0, 0.2, 12.0
 TEACHER_WEIGHT, LESSON_WEIGHT, ECHO_WEIGHT = 4.0, 2.0, 4.0
-FIGURES = ["activity {:.3f}", "(frames wrong {:.1%})", " voices {:.2f}", "(right {:.1%})", " pairs {:.2f}", " unlike {:.3f}",
-           " lesson {:.3f}", " echo {:.3f}"]
-AVERAGED = 4                   # the average of the weights takes them every so many steps
 
 
 class Batches(torch.utils.data.IterableDataset):
@@ -144,28 +140,19 @@ def pair_loss(voices, speakers):
     return -((fit * same).sum(1)[paired] / same.sum(1)[paired]).mean()
 
 
-class Trainer:
+class Trainer(trainer.Trainer):
+    FIGURES = ["activity {:.3f}", "(frames wrong {:.1%})", " voices {:.2f}", "(right {:.1%})", " pairs {:.2f}", " unlike {:.3f}",
+               " lesson {:.3f}", " echo {:.3f}"]
+
     def __init__(self, options):
         torch.manual_seed(options.seed)
-        self.options = options
-        self.model = NETWORKS[options.network]()
-        self.speakers = Speakers(corpus.Corpus().training)
-        self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
-        decayed = [p for p in self.model.parameters() if p.dim() > 1]
-        plain = [p for p in self.model.parameters() if p.dim() <= 1]
-        self.optimizer = torch.optim.AdamW(
-            [dict(params=decayed, weight_decay=0.05, pace=1.0), dict(params=plain, weight_decay=0.0, pace=1.0),
-             dict(params=list(self.speakers.parameters()), weight_decay=0.01, pace=2.0)], lr=options.rate, betas=(0.9, 0.98), fused=True)
-        self.step = 0
-        self.checkpoint = corpus.OUT / f"{options.name}.pt"
-        if self.checkpoint.exists():
-            state = torch.load(self.checkpoint, weights_only=True)
-            self.model.load_state_dict(state["model"])
-            self.speakers.load_state_dict(state["speakers"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.average, self.step = state["average"], state["step"]
-            print(f"resuming at step {self.step}", flush=True)
-        elif options.start or options.tutor:
+        model, self.speakers = NETWORKS[options.network](), Speakers(corpus.Corpus().training)
+        decayed = [p for p in model.parameters() if p.dim() > 1]
+        plain = [p for p in model.parameters() if p.dim() <= 1]
+        groups = [dict(params=decayed, weight_decay=0.05, pace=1.0), dict(params=plain, weight_decay=0.0, pace=1.0),
+                  dict(params=list(self.speakers.parameters()), weight_decay=0.01, pace=2.0)]
+        super().__init__(options, model, groups, speakers=self.speakers)
+        if not self.resume() and (options.start or options.tutor):
             self.begin_from(options.start or options.tutor)
 
     @torch.no_grad()
@@ -174,7 +161,7 @@ class Trainer:
         solo = self.loader(dict(solo=1.0), self.options.seed + 1000, path)
         if path == self.options.start:
             start.start(self.model, path, next(solo)[0])
-            self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
+            self.average = self.weights()
         sums = torch.zeros_like(self.speakers.centres)
         for _, classes, slots, probabilities, voices in itertools.islice(solo, batches):
             _, _, permutation = activity_loss(probabilities.clamp(min=1e-9).log(), classes)
@@ -189,24 +176,7 @@ class Trainer:
         for inputs, *rest in torch.utils.data.DataLoader(batches, None, num_workers=1, prefetch_factor=8):
             yield inputs / 32768.0 if inputs.dtype == torch.int16 else inputs, *rest
 
-    def save(self):
-        """Written aside and renamed, so that a killed run leaves the checkpoint before."""
-        aside = self.checkpoint.with_suffix(".tmp")
-        torch.save(dict(model=self.model.state_dict(), speakers=self.speakers.state_dict(), average=self.average,
-                        optimizer=self.optimizer.state_dict(), step=self.step), aside)
-        os.replace(aside, self.checkpoint)
-
-    def rate(self, progress):
-        """A short rise, then half a cosine."""
-        rise = 0.04
-        if progress < rise:
-            return self.options.rate * progress / rise
-        return self.options.rate * (0.01 + 0.99 * 0.5 * (1 + float(torch.cos(torch.tensor(progress * torch.pi)))))
-
     def update(self, inputs, classes, slots, *lesson):
-        progress = self.step / self.options.steps
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(progress) * group["pace"]
         model = self.model
         with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16):
             frames, voice_frames = model.trunk(inputs)
@@ -218,7 +188,7 @@ class Trainer:
         statistics = model.pool.statistics(voice_frames.float(), weights)      # a difference of squares: float32
         renamed_slots = torch.full_like(slots, -1).scatter(1, permutation, slots)
         filled = renamed_slots >= 0
-        margin = MARGIN * min(1.0, progress / 0.5)              # slowly: at first it only hides who is who
+        margin = MARGIN * min(1.0, self.progress() / 0.5)              # slowly: at first it only hides who is who
         vectors, present = model.pool.vector(statistics[filled]), renamed_slots[filled]
         voices, right = self.speakers(vectors, present, margin)
         pairs, unlike = pair_loss(vectors, present), self.speakers.unlike(vectors, present)
@@ -229,39 +199,17 @@ class Trainer:
             divergence, permutation = lesson_loss(log_probabilities, probabilities)
             told = [divergence, echo_loss(vectors, filled, permutation, probabilities, tutor_voices)]
             loss = loss + LESSON_WEIGHT * told[0] + ECHO_WEIGHT * told[1]
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-        self.optimizer.step()
-        self.step += 1
-        if self.step % AVERAGED == 0:
-            self.take_average(min(0.999, self.step / (self.step + 20)) ** AVERAGED)
+        self.descend(loss, 5.0)
         wrong = (log_probabilities.argmax(2) != renamed)[classes != IGNORE].float().mean()
         return torch.stack([activity, wrong, voices, right, pairs, unlike, *told]).detach()
 
-    @torch.no_grad()
-    def take_average(self, keep):
-        for name, value in self.model.state_dict().items():
-            if value.dtype.is_floating_point:
-                self.average[name].lerp_(value, 1 - keep)
-
     def run(self):
-        options, start, sums, seen = self.options, time.time(), 0, 0
+        options = self.options
         for end, mix in STAGES:
             if self.step >= end * options.steps or (options.start and end < 1):
                 continue
-            loader = self.loader(mix, options.seed + self.step, options.tutor)
             print(f"step {self.step}: {mix}", flush=True)
-            while self.step < end * options.steps:
-                sums = sums + self.update(*next(loader))
-                seen += 1
-                if self.step % 50 == 0:
-                    figures = " ".join(form.format(value) for form, value in zip(FIGURES, (sums / seen).tolist()))
-                    print(f"{self.step:6d}  {figures}  {(time.time() - start) / seen:.2f} s/step", flush=True)
-                    sums, seen, start = 0, 0, time.time()
-                if self.step % 250 == 0:
-                    self.save()
-        self.save()
+            self.train(self.loader(mix, options.seed + self.step, options.tutor), end * options.steps)
 
 
 if __name__ == "__main__":
