@@ -19,6 +19,11 @@ enum {
 /* Folding must not decide what the final clustering is there to decide. */
 static const float FOLD_SHARE_OF_THRESHOLD = 0.5f;
 
+/* Voices that are like nobody's (laughter, noise, people who talk at once) gather as a recording goes on, and clusters
+ * of them grow, though more slowly than speakers do. With more than so many seconds of clean voice a cluster must have
+ * more to stand: by this power of the ratio. */
+static const float STRAYS_AFTER = 600, STRAYS_GROW = 0.7f;
+
 /* --- while it runs --------------------------------------------------------------------------------------------- */
 
 static motet_status fold(mt_record *record, mt_points *points, const mt_speaker_rules *rules)
@@ -78,8 +83,9 @@ static float smallest_speaker(const mt_points *points, const mt_speaker_rules *r
 {
     float total = 0;
     for (int i = 0; i < points->count; i++) total += points->weights[i];
-    float share = total * rules->min_share;
-    return share < rules->min_speech ? share : rules->min_speech;
+    float share = total * rules->min_share, least = rules->min_speech;
+    if (total > STRAYS_AFTER) least *= powf(total / STRAYS_AFTER, STRAYS_GROW);
+    return share < least ? share : least;
 }
 
 /* standing[s]: how many clusters have at least `least` seconds after s merges. */

@@ -17,13 +17,13 @@
 #include "diarize/record.h"
 
 typedef struct mt_speaker_rules {
-    float threshold;  /* cosine distance at which clustering stops */
-    float one_person; /* cosine distance of mean voices up to which clusters are joined in the end */
-    int min, max;     /* speakers; 0: no bound; equal: exactly so many */
-    float min_clean;  /* seconds a voice needs to take part in the clustering */
-    float
-        min_speech;  /* seconds of clean voice in all windows together that a cluster needs to stand as a speaker ... */
-    float min_share; /* ... or this share of all of it, whichever is less */
+    float threshold;    /* cosine distance at which clustering stops */
+    float one_person;   /* cosine distance of mean voices up to which clusters are joined in the end */
+    int min, max;       /* speakers; 0: no bound; equal: exactly so many */
+    float min_clean;    /* seconds a voice needs to take part in the clustering */
+    float min_speech;   /* seconds of clean voice, in all windows together, that a cluster needs to stand as a speaker
+                           (more of them in long recordings) ... */
+    float min_share;    /* ... or this share of all of it, whichever is less */
     float same_penalty; /* how much similarity it must gain to put two voices of a window to one speaker */
 } mt_speaker_rules;
 

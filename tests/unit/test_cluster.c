@@ -264,6 +264,34 @@ static void who_says_little_is_found_when_asked_for(void **state)
     scene_free(&s);
 }
 
+/* A third voice in `strays` of many windows in which two people take turns. Returns how many speakers there are. */
+static int speakers_beside_strays(int windows, int strays)
+{
+    scene s;
+    int count;
+    seed = 21;
+    assert_int_equal(scene_make(&s, 3, 0, &rules), MOTET_OK);
+    float active[FRAMES] = {1, 1, 1, 1, 1}, v[DIMS];
+    for (int w = 0; w < windows; w++) {
+        unit_vector(v, s.centers[w % (windows / strays) == 7 ? 2 : w % 2], 0.08f);
+        assert_int_equal(mt_record_window_begin(&s.record, w * FRAMES), MOTET_OK);
+        assert_int_equal(mt_record_voice(&s.record, v, active, 1, 1), MOTET_OK);
+        assert_int_equal(mt_speakers_window(&s.record, (size_t)w, &s.points, &rules), MOTET_OK);
+    }
+    assert_int_equal(mt_speakers_assign(&s.record, &s.points, &rules, &count), MOTET_OK);
+    scene_free(&s);
+    return count;
+}
+
+/* The longer a recording, the more it takes to be somebody in it. */
+static void strays_of_long_recordings_are_nobody(void **state)
+{
+    (void)state;
+    assert_int_equal(speakers_beside_strays(500, 5), 3);
+    assert_int_equal(speakers_beside_strays(6000, 8), 2);
+    assert_int_equal(speakers_beside_strays(6000, 30), 3);
+}
+
 /* Two voices well within the threshold of each other, but both in every window, are two people. */
 static void people_heard_together_stay_apart(void **state)
 {
@@ -372,6 +400,7 @@ int main(void)
         cmocka_unit_test(long_recordings_are_folded),
         cmocka_unit_test(the_number_of_speakers_is_obeyed),
         cmocka_unit_test(who_says_little_is_found_when_asked_for),
+        cmocka_unit_test(strays_of_long_recordings_are_nobody),
         cmocka_unit_test(people_heard_together_stay_apart),
         cmocka_unit_test(voices_too_short_to_cluster_are_one_speaker),
         cmocka_unit_test(every_failing_allocation_is_an_error),
