@@ -80,6 +80,7 @@ class Batches(torch.utils.data.IterableDataset):
 
 class Trainer(trainer.Trainer):
     FIGURES = ["activity {:.3f}", "(frames wrong {:.1%})"]
+    BETAS = 0.9, 0.999
     KEEP, EVERY, LOGGED, SAVED = 0.995, 1, 25, 100
 
     def __init__(self, options):
@@ -122,5 +123,5 @@ if __name__ == "__main__":
     arguments.add_argument("--share", type=float, default=0.3, help="of the way from the first weights to those learnt")
     arguments.add_argument("--version", default="0.1")
     given = arguments.parse_args()
-    run = Trainer(given)
-    run.export(given.export, given.share, given.version) if given.export else run.run()
+    training = Trainer(given)
+    training.export(given.export, given.share, given.version) if given.export else training.run()

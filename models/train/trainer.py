@@ -17,13 +17,15 @@ RISE, FLOOR = 0.04, 0.01        # of the run, in which the rate rises; of the ra
 
 class Trainer:
     FIGURES = []                # how each of the figures of `update` is logged
+    BETAS = 0.9, 0.98           # of AdamW
     KEEP, EVERY = 0.999, 4      # of the average at a step, which is taken every so many steps
     LOGGED, SAVED = 50, 250     # steps
 
     def __init__(self, options, model, groups, **parts):
-        """groups: of parameters, with their weight_decay and pace (rate / the run's rate). parts: modules that are saved beside the model."""
+        """groups: of parameters, with their weight_decay and pace (rate / the run's rate). parts: modules that are saved
+        beside the model."""
         self.options, self.model, self.parts, self.step = options, model, parts, 0
-        self.optimizer = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.98), fused=True)
+        self.optimizer = torch.optim.AdamW(groups, lr=options.rate, betas=self.BETAS, fused=True)
         self.average = self.weights()
         self.checkpoint = corpus.OUT / f"{options.name}.pt"
 
