@@ -166,7 +166,7 @@ check "all sound kept, every window counted" everything_counted
 check "the time line is right" time_is_right
 stop_playing
 
-# --- stopped for so long that windows are left out: they are counted, and the clock and the order hold ---
+# --- stopped for so long that the sound server's own buffers fill: all is heard, late or left out ---
 fresh
 play room
 listen --source monitor --for 14s
@@ -176,9 +176,26 @@ sleep 7
 kill -CONT $program
 wait $program
 check "stopped for seven seconds: it ends well" test $? = 0
-check "windows are left out" left_out
+check "no gap" test -z "$(events gap)"
 check "all sound kept, every window counted" everything_counted
 check "the time line is right" time_is_right
+stop_playing
+
+# --- whoever reads the events stops reading: sound waits, windows are left out and counted, the clock and the order hold ---
+# (a pipe that is full from the start; a program that was stopped itself may catch up as quickly as the server sends)
+fresh
+play room
+mkfifo pipe
+{ sleep 12; tail -c +65537; } <pipe >out/events.jsonl &
+reader=$!
+(head -c 65536 /dev/zero; exec "$motet" live --plain --format jsonl --source monitor --for 18s 2>stderr) >pipe
+check "a reader who stops: it ends well" test $? = 0
+wait $reader
+check "windows are left out" left_out
+check "no gap" test -z "$(events gap)"
+check "all sound kept, every window counted" everything_counted
+check "the time line is right" time_is_right
+rm pipe
 stop_playing
 
 # --- the device is suspended for a while ---
