@@ -9,5 +9,5 @@ else()
     set(late 300)
   endif()
   add_test(NAME live COMMAND ${CMAKE_CURRENT_LIST_DIR}/live.sh $<TARGET_FILE:motet_command> ${late})
-  set_tests_properties(live PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77)
+  set_tests_properties(live PROPERTIES TIMEOUT 600 SKIP_RETURN_CODE 77 COST 1000) # mostly waits, so it begins first
 endif()
