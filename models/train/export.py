@@ -1,6 +1,6 @@
 """A checkpoint becomes an ONNX file: weights folded, graph checked against torch, description written inside.
 
-    python models/train/export.py out/train/cnn.pt models/motet-cnn.onnx --threshold 0.63
+    python models/train/export.py out/train/turns.pt models/motet-cnn.onnx --threshold 0.63
     python models/train/export.py out/train/w2v.pt models/motet-w2v.onnx --network w2v --threshold 0.55
 
 Batch norms vanish (into convolutions by the exporter, into the pooling's linear layer here), the batch stays free, all

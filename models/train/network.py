@@ -7,8 +7,9 @@
       '-> voices: the frames where exactly one local speaker talks, weighted by a learned attention, give a mean and a
           standard deviation for each channel; a linear layer makes them a vector of 128, unit length.
 
-Cnn, motet-cnn: features [N,300,80] less each bin's mean over the window; a strided convolution; four residual blocks of dilated
-convolutions, which see about 0.45 s to either side.
+Cnn, motet-cnn: features [N,300,80] less each bin's mean over the window; a strided convolution; residual blocks of dilated
+convolutions. Voices have four, which see about 0.45 s to either side; turns have eight of their own, which see 1.2 s: what
+tells people apart and what tells when somebody talks are not the same, and turns.py can train the one with the other held.
 
 W2v, motet-w2v, after wav2vec 2.0 (Baevski et al., 2020): a stem of four strided convolutions on the samples [N,48000]
 themselves, the first normalised per channel over the window; a grouped convolution that tells attention where a frame
@@ -168,18 +169,41 @@ class Cnn(Diarizer):
 
     def __init__(self, channels=192):
         super().__init__()
-        self.stem = conv(BINS, channels, 6, stride=2)
-        self.blocks = nn.ModuleList(Block(channels, d) for d in (1, 2, 3, 4))
-        self.add_heads(channels, 2 * channels, layers=4)
+        self.stem, self.blocks = self.convolutions(channels, (1, 2, 3, 4))
+        self.turn_stem, self.turn_blocks = self.convolutions(channels, (1, 2, 3, 4, 2, 4, 6, 8))
+        self.add_heads(channels, 2 * channels, layers=6)
+
+    @staticmethod
+    def convolutions(channels, dilations):
+        return conv(BINS, channels, 6, stride=2), nn.ModuleList(Block(channels, d) for d in dilations)
+
+    @torch.no_grad()
+    def begin_turns(self):
+        """The turns' convolutions begin as the voices'; blocks that those lack, as the identity."""
+        self.turn_stem.load_state_dict(self.stem.state_dict())
+        for block, like in zip(self.turn_blocks, self.blocks):
+            block.load_state_dict(like.state_dict())
+        for block in self.turn_blocks[len(self.blocks):]:
+            block.second[1].weight.zero_()
+            block.second[1].bias.zero_()
+
+    def hold_voices(self):
+        """From now on only what hears turns is trained."""
+        for part in (self.stem, self.blocks, self.gather, self.pool):
+            part.requires_grad_(False).eval()
 
     def frames(self, features):
         x = (features - features.mean(1, keepdim=True)) * 0.4          # 0.4: speech then varies by about one
-        x = F.relu(self.stem(x.transpose(1, 2)))
+        x = x.transpose(1, 2)
+        turns = F.relu(self.turn_stem(x))
+        for block in self.turn_blocks:
+            turns = block(turns)
+        voices = F.relu(self.stem(x))
         outputs = []
         for block in self.blocks:
-            x = block(x)
-            outputs.append(x)
-        return x, [outputs[1], outputs[3]]
+            voices = block(voices)
+            outputs.append(voices)
+        return turns, [outputs[1], outputs[3]]
 
 
 def filter_bank(count, length):

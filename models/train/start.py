@@ -2,13 +2,16 @@
 
 Export folds every batch norm into its neighbour. Here each gets back what it needs to work in training: the statistics
 of its input over a few simulated windows, and scale and offset that undo them, so that the function stays the same.
-Parts that the file does not know keep their first values, which contribute nothing (network.py starts them at zero).
+Parts that the file does not know keep their first values, which contribute nothing (network.py starts them at zero); the turns'
+convolutions, which motet-cnn 0.4 and those before did not have, begin as the voices'.
 """
 
 import onnx
 import onnx.numpy_helper
 import torch
 from torch import nn
+
+from network import Cnn
 
 
 def module_path(node):
@@ -50,8 +53,8 @@ def unfold(norm, mean, variance):
 @torch.no_grad()
 def start(model, path, inputs):
     """Fills `model` from the file; `inputs` are windows for the statistics."""
-    state = model.state_dict()
-    for name, array in weights(path).items():
+    state, known = model.state_dict(), weights(path)
+    for name, array in known.items():
         state[name].copy_(torch.from_numpy(array.copy()))
     norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm1d)]
     seen, hooks = {}, []
@@ -73,4 +76,6 @@ def start(model, path, inputs):
     mean, variance = seen[model.pool.norm]
     model.pool.project.bias += model.pool.project.weight @ mean
     model.pool.project.weight *= (variance + model.pool.norm.eps).sqrt()
+    if isinstance(model, Cnn) and not any(name.startswith("turn_") for name in known):
+        model.begin_turns()
     model.train()

@@ -130,7 +130,7 @@ run 1 "" "not an ONNX model" optimize "$here/model.sh" never.onnx
 
 # --- quantize ---
 cnn=$root/models/motet-cnn.onnx
-run 0 "^layers      41 of 41 quantised" "" quantize --runs 2 "$cnn" int8.onnx
+run 0 "^layers      70 of 70 quantised" "" quantize --runs 2 "$cnn" int8.onnx
 run 0 "sound$" "" check int8.onnx
 run 0 "[0-9]+  ai.onnx.DynamicQuantizeLinear" "" inspect int8.onnx
 run 0 "^ok .*voices" "" compare --min-cosine 0.99 "$cnn" int8.onnx
@@ -141,7 +141,7 @@ run 0 '"quantized": false' "" quantize --runs 1 --json --min-cosine 0.9999 "$cnn
 layer=$(sed -n 's/.*"name": "\(.*Conv.*\)",/\1/p' stdout | head -n 1)
 run 0 "excluded$" "" quantize --runs 1 --min-cosine 0 --exclude "$layer" --external "$cnn" apart.onnx
 run 0 "MB of it external" "" inspect apart.onnx
-run 0 "^layers      41 of 41 quantised" "" quantize --runs 1 --calibrate "$root/samples" --samples 6 --method percentile \
+run 0 "^layers      70 of 70 quantised" "" quantize --runs 1 --calibrate "$root/samples" --samples 6 --method percentile \
     --min-cosine 0 "$cnn" static.onnx
 run 0 "[0-9]+  ai.onnx.QuantizeLinear" "" inspect static.onnx
 run 0 "^cosine      (1.0|0.99)" "" quantize --runs 1 --calibrate "$root/samples/conversation.flac" --method entropy --min-cosine 0.5 \
