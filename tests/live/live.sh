@@ -55,6 +55,12 @@ everything_counted() {
         awk '{ print "time, latest, windows, left out, lost:", $0; exit !(NF == 5 && $5 == 0 && $3 + $4 == 2 * $1 && ($4 == 0 || $2 > 3000)) }'
 }
 
+nothing_is_lost() {
+    check "no gap" test -z "$(events gap)"
+    check "all sound kept, every window counted" everything_counted
+    check "the time line is right" time_is_right
+}
+
 # A turn begins where no sound was missing any more, or before any was.
 speech_after_gap() {
     cat out/*.jsonl | sed -nE 's/.*"event": "(gap|turn_start)".*"start": ([0-9.]+), "end": ([0-9.]+).*/\1 \2 \3/p' |
@@ -161,9 +167,7 @@ sleep 3
 kill -CONT $program
 wait $program
 check "stopped for three seconds: it ends well" test $? = 0
-check "no gap" test -z "$(events gap)"
-check "all sound kept, every window counted" everything_counted
-check "the time line is right" time_is_right
+nothing_is_lost
 stop_playing
 
 # --- stopped for so long that the sound server's own buffers fill: all is heard, late or left out ---
@@ -176,9 +180,7 @@ sleep 7
 kill -CONT $program
 wait $program
 check "stopped for seven seconds: it ends well" test $? = 0
-check "no gap" test -z "$(events gap)"
-check "all sound kept, every window counted" everything_counted
-check "the time line is right" time_is_right
+nothing_is_lost
 stop_playing
 
 # --- whoever reads the events stops reading: sound waits, windows are left out and counted, the clock and the order hold ---
@@ -192,9 +194,7 @@ reader=$!
 check "a reader who stops: it ends well" test $? = 0
 wait $reader
 check "windows are left out" left_out
-check "no gap" test -z "$(events gap)"
-check "all sound kept, every window counted" everything_counted
-check "the time line is right" time_is_right
+nothing_is_lost
 rm pipe
 stop_playing
 
