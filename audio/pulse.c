@@ -16,7 +16,7 @@
 #include "core/memory.h"
 
 enum {
-    SLOTS = 4096, /* blocks: 25 to 40 s of sound, by how small the server cuts it */
+    SLOTS = 4096, /* blocks: 20 to 40 s of sound, by how small the server cuts it */
     BLOCKS_A_SECOND = 100,
     TICK_US = 250000,
     SILENT_TICKS = 4, /* after which nothing is said to come */

@@ -33,7 +33,7 @@ class Trainer(trainer.Trainer):
         super().__init__(options, model, groups)
         if not self.resume():
             start.start(model, options.start, next(self.batches())[0])
-            model.hold_voices()
+            model.hold_voices()                                 # start leaves everything in training
             self.average = self.weights()
         self.hear = torch.compile(lambda inputs: model.activity(*model.trunk(inputs)))
 
